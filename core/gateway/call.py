@@ -1,0 +1,217 @@
+"""What travels through the hooks: the Call, its Targets and Attempts, and the Reply."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from gateway.errors import GatewayError
+from gateway.format import AnyRequest, Dropped, Format
+from gateway.protocol import Usage
+
+if TYPE_CHECKING:
+    from gateway.config import ModelConfig, Timeouts
+    from gateway.dialect import Dialect
+    from gateway.provider import Provider
+    from gateway.registry import Gateway
+
+RawHeaders = list[tuple[bytes, bytes]]
+Outcome = Literal["ok", "error", "interrupted", "cancelled", "open"]
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls: set by an authentication plugin. ``models`` are patterns (``fast``, ``openai/*``); None allows all.
+
+    ``id`` is stable and not secret; it keys limits, caches and the audit log. ``settings`` is what the plugin that
+    authenticated has to say to others, such as a key's own limits.
+    """
+
+    id: str
+    name: str
+    models: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+
+    def may_use(self, model: str) -> bool:
+        """Whether the key may ask for ``model``, a name of ``[models]`` or ``provider/model``."""
+        return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One place that can answer: a provider's instance and the model's name there."""
+
+    provider: str
+    model: str
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """One try at one target. Times are seconds since the call began; ``error`` is the message of what went wrong."""
+
+    target: Target
+    started: float
+    first_byte: float | None = None
+    ended: float | None = None
+    status: int | None = None
+    error: str | None = None
+    error_kind: str | None = None
+
+
+class Reply:
+    """The answer on its way to the caller: ``body`` whole, or ``stream`` as an iterator of byte chunks.
+
+    A plugin's ``on_response`` may replace ``stream`` with a wrapper; each chunk holds whole events. ``source`` says
+    who answered: ``upstream``, ``cache``, or a plugin's name.
+    """
+
+    __slots__ = ("body", "headers", "source", "status", "stream")
+
+    def __init__(
+        self,
+        status: int = 200,
+        *,
+        body: bytes = b"",
+        stream: AsyncIterator[bytes] | None = None,
+        headers: RawHeaders | None = None,
+        source: str = "upstream",
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.stream = stream
+        self.headers: RawHeaders = [] if headers is None else headers
+        self.source = source
+
+
+class Call:
+    """One request from its first byte to ``on_complete``.
+
+    The endpoint fills it in order: the request's own facts at once, ``principal`` by the auth stage, ``targets`` by
+    ``route``, ``attempts`` and ``target`` as providers are tried, ``usage``, ``outcome`` and ``error`` as known. A
+    plugin keeps its own data in ``state`` under its name. ``body`` is the caller's, byte for byte.
+    """
+
+    __slots__ = (
+        "answered_model",
+        "attempts",
+        "body",
+        "client",
+        "credential",
+        "dialect",
+        "dropped",
+        "ended",
+        "error",
+        "finish_reason",
+        "first_byte",
+        "format",
+        "gateway",
+        "headers",
+        "id",
+        "method",
+        "model",
+        "model_config",
+        "operation",
+        "outcome",
+        "path",
+        "principal",
+        "query",
+        "reply_headers",
+        "request_cache",
+        "response_bytes",
+        "started",
+        "started_at",
+        "state",
+        "status",
+        "stream",
+        "strict",
+        "tags",
+        "target",
+        "targets",
+        "timeouts",
+        "upstream_seconds",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        *,
+        gateway: Gateway,
+        dialect: Dialect,
+        format: Format,
+        id: str,
+        method: str = "POST",
+        path: str = "",
+        query: bytes = b"",
+        headers: dict[bytes, bytes],
+        client: str = "",
+    ) -> None:
+        self.gateway = gateway
+        self.dialect = dialect
+        self.format = format
+        self.operation = format.operation
+        self.id = id
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.client = client
+        self.credential: str | None = None
+        self.principal: Principal | None = None
+        self.body = b""
+        self.model = ""
+        self.stream = False
+        self.strict = False
+        self.tags: tuple[str, ...] = ()
+        self.model_config: ModelConfig | None = None
+        self.timeouts: Timeouts | None = None
+        self.targets: tuple[Target, ...] = ()
+        self.target: Target | None = None
+        self.attempts: list[Attempt] = []
+        self.dropped = Dropped()
+        self.usage: Usage | None = None
+        self.answered_model: str | None = None
+        self.finish_reason: str | None = None
+        self.outcome: Outcome = "open"
+        self.error: GatewayError | None = None
+        self.status = 0
+        self.reply_headers: RawHeaders = []
+        self.response_bytes = 0
+        self.started = time.perf_counter()
+        self.started_at = time.time()
+        self.first_byte: float | None = None
+        self.ended: float | None = None
+        self.upstream_seconds = 0.0
+        self.state: dict[str, Any] = {}
+        self.request_cache: AnyRequest | None = None
+
+    @property
+    def request(self) -> AnyRequest:
+        """The request in the normalised protocol; decoded on first use, then kept. Treat it as read-only."""
+        if self.request_cache is None:
+            self.request_cache = self.format.read_request(self.body)
+        return self.request_cache
+
+    @property
+    def provider(self) -> Provider | None:
+        """The provider of the current target."""
+        return None if self.target is None else self.gateway.providers.get(self.target.provider)
+
+    @property
+    def tenant(self) -> str:
+        """What separates callers in caches and limits: the principal's id, or ``anonymous``."""
+        return "anonymous" if self.principal is None else self.principal.id
+
+    def header(self, name: bytes) -> str | None:
+        """A request header by its lower-case name, or None."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return time.perf_counter() - self.started

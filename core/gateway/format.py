@@ -1,0 +1,167 @@
+"""What a format is: one codec between bytes and the normalised protocol, usable on either side of the gateway.
+
+On the caller's side (a dialect) a format reads requests and writes replies, streams and errors. On the upstream side
+(a provider's wire format) it writes requests and reads replies, streams and errors. All of it is sans-IO and free of
+clocks and randomness, so every provider is tested with recorded bytes and no server.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import msgspec
+
+from gateway.errors import GatewayError, UpstreamRejected
+from gateway.protocol import (
+    ChatReply,
+    ChatRequest,
+    EmbeddingsReply,
+    EmbeddingsRequest,
+    Event,
+    Usage,
+)
+
+AnyRequest = ChatRequest | EmbeddingsRequest
+AnyReply = ChatReply | EmbeddingsReply
+
+
+class Dropped:
+    """Collects what a translation could not carry: the field as the caller wrote it (``messages[2].name``), and why."""
+
+    __slots__ = ("reasons",)
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+
+    def add(self, field: str, why: str) -> None:
+        """Name one loss; the first reason for a field is kept."""
+        self.reasons.setdefault(field, why)
+
+    def __bool__(self) -> bool:
+        return bool(self.reasons)
+
+
+class Traits(msgspec.Struct, frozen=True, kw_only=True):
+    """How one provider or model differs from its wire format's documentation, as data.
+
+    ``unsupported`` maps a normalised request field to the reason it is dropped; ``renames`` maps a wire field to the
+    provider's name for it; ``defaults`` are wire fields sent when absent; ``roles`` maps a role to the one to send
+    (``{"developer": "system"}``); ``max_tokens_default`` is sent where the format demands a limit and the caller set
+    none; ``options`` holds what only one format understands.
+    """
+
+    unsupported: dict[str, str] = {}
+    renames: dict[str, str] = {}
+    defaults: dict[str, Any] = {}
+    roles: dict[str, str] = {}
+    max_tokens_default: int | None = None
+    options: dict[str, Any] = {}
+
+
+class StreamReader(ABC):
+    """Upstream bytes → events. Byte boundaries never matter."""
+
+    @abstractmethod
+    def feed(self, data: bytes) -> list[Event]:
+        """Take the next bytes; return the events that are complete by now."""
+
+    @abstractmethod
+    def close(self) -> list[Event]:
+        """The upstream closed. Returns what is still due; includes End only if the stream was complete."""
+
+
+class StreamWriter(ABC):
+    """Events → bytes for the caller."""
+
+    @abstractmethod
+    def write(self, event: Event) -> bytes:
+        """The bytes for one event; empty where the dialect has nothing to say for it."""
+
+    @abstractmethod
+    def write_error(self, error: GatewayError, request_id: str) -> bytes:
+        """An error event; nothing may follow it, and no clean end does."""
+
+
+class StreamWatch(ABC):
+    """Looks at a same-dialect stream as it passes, without decoding every event.
+
+    ``feed`` returns whole events only, so that an error event can always follow what was sent. ``complete`` turns
+    true at the dialect's own end mark; ``usage`` holds the last usage seen; ``error`` an error event seen in the stream.
+    """
+
+    complete: bool = False
+    usage: Usage | None = None
+    error: GatewayError | None = None
+    model: str | None = None
+    finish_reason: str | None = None
+
+    @abstractmethod
+    def feed(self, data: bytes) -> bytes:
+        """Take the next upstream bytes; return what may go to the caller now."""
+
+    @abstractmethod
+    def close(self) -> bytes:
+        """The upstream closed: the bytes still due; sets ``complete``."""
+
+
+class ReplyFacts(msgspec.Struct, kw_only=True):
+    """What the books need from a whole reply that passes unread: the model that answered, usage, finish reason.
+
+    ``error`` is set when the body is an error despite its good status.
+    """
+
+    model: str | None = None
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    error: GatewayError | None = None
+
+
+class Format(ABC):
+    """One codec. Instances are stateless and shared; streams have a reader or writer object each."""
+
+    name: ClassVar[str]
+    """The name that TOML and plugins use, such as ``openai_chat``."""
+    operation: ClassVar[str]
+    """What it carries: ``chat`` or ``embeddings``."""
+    stream_content_type: ClassVar[bytes] = b"text/event-stream; charset=utf-8"
+
+    @abstractmethod
+    def read_request(self, body: bytes) -> AnyRequest:
+        """A caller's request; raises InvalidRequest, naming the field, for what the dialect does not allow."""
+
+    @abstractmethod
+    def write_request(self, request: Any, traits: Traits, dropped: Dropped) -> bytes:
+        """The upstream request body. ``request.model`` is already the target's; losses are named in ``dropped``."""
+
+    @abstractmethod
+    def read_reply(self, body: bytes) -> AnyReply:
+        """A provider's whole reply; raises UpstreamProtocolError when it is none."""
+
+    @abstractmethod
+    def write_reply(self, reply: Any, dropped: Dropped) -> bytes:
+        """The caller's whole reply."""
+
+    @abstractmethod
+    def stream_reader(self) -> StreamReader:
+        """A reader for one upstream stream."""
+
+    @abstractmethod
+    def stream_writer(self, request: Any) -> StreamWriter:
+        """A writer for one caller's stream; ``request`` is the caller's own (``include_usage`` matters)."""
+
+    @abstractmethod
+    def stream_watch(self, *, hide_usage: bool) -> StreamWatch:
+        """A watch for one same-dialect stream; ``hide_usage`` removes the usage that only we asked for."""
+
+    @abstractmethod
+    def read_facts(self, body: bytes) -> ReplyFacts:
+        """Model, usage and finish reason of a whole reply, by a partial decode."""
+
+    @abstractmethod
+    def read_error(self, status: int, headers: dict[str, str], body: bytes) -> UpstreamRejected:
+        """A provider's error answer (``headers`` with lower-case names); never raises, whatever the body is."""
+
+    @abstractmethod
+    def write_error(self, error: GatewayError, request_id: str) -> bytes:
+        """The caller's error body."""

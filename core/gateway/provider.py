@@ -1,0 +1,117 @@
+"""What a provider is: a wire format on the upstream side, an address, credentials, and its differences as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from gateway.config import Secret, Timeouts
+from gateway.errors import UpstreamRejected
+from gateway.format import Format, Traits
+from gateway.plugin import Plugin, PluginConfig, PluginContext, Stage
+from gateway.upstream import Upstream, UpstreamOptions, UpstreamReply, UpstreamRequest
+
+if TYPE_CHECKING:
+    from gateway.call import Call, Target
+
+FORWARD = "forward"
+"""``api_key = "forward"`` passes the caller's own key on."""
+
+
+class ProviderConfig(PluginConfig, frozen=True, kw_only=True):
+    """The settings that every provider takes. Durations are in seconds.
+
+    ``base_url`` is what the provider's own SDK takes. ``format`` picks the wire format where the provider speaks
+    several. ``limit`` caps connections to it from one worker, 0 for none.
+    """
+
+    base_url: str | None = None
+    api_key: Secret | None = None
+    headers: dict[str, str] = {}
+    timeouts: Timeouts = Timeouts()
+    format: str | None = None
+    limit: int = 0
+    forward_headers: tuple[str, ...] = ()
+
+
+class Provider(Plugin):
+    """The base of provider plugins. An in-house one sets ``base_url`` and ``formats``, and is done.
+
+    ``formats`` maps an operation (``chat``, ``embeddings``) to the wire formats spoken for it, the recommended one
+    first; a value is a registered format's name or a Format of the plugin's own. The caller's own format is preferred
+    where it is among them, for then the bytes pass.
+    """
+
+    stage: ClassVar[Stage] = "provider"
+    Config: ClassVar[type[msgspec.Struct]] = ProviderConfig
+    base_url: ClassVar[str | None] = None
+    formats: ClassVar[Mapping[str, tuple[str | Format, ...]]] = {"chat": ("openai_chat",)}
+    paths: ClassVar[Mapping[str, str]] = {
+        "openai_chat": "/chat/completions",
+        "openai_embeddings": "/embeddings",
+        "anthropic_messages": "/v1/messages",
+    }
+    """Format name → path below ``base_url``."""
+
+    config: Any
+
+    def __init__(self, config: Any, context: PluginContext) -> None:
+        super().__init__(config, context)
+        self._upstream: Upstream | None = None
+
+    @property
+    def address(self) -> str:
+        """The base URL without a trailing slash; the TOML's before the class's."""
+        return (self.config.base_url or self.base_url or "").rstrip("/")
+
+    def offers(self, operation: str) -> tuple[str | Format, ...]:
+        """The wire formats usable for ``operation`` by these settings, the recommended one first."""
+        offered = self.formats.get(operation, ())
+        if self.config.format is None:
+            return offered
+        return tuple(f for f in offered if self.config.format == (f if isinstance(f, str) else f.name))
+
+    def path(self, format_name: str, target: Target, *, stream: bool) -> str:
+        """The path below ``base_url`` for a format, with its query string where it has one."""
+        return self.paths[format_name]
+
+    def credentials(self, call: Call) -> list[tuple[str, str]]:
+        """The headers that authenticate us to the provider."""
+        key = self.key(call)
+        return [] if key is None else [("authorization", f"Bearer {key}")]
+
+    def key(self, call: Call) -> str | None:
+        """The key to send: the configured one, or the caller's own with ``api_key = "forward"``."""
+        secret: Secret | None = self.config.api_key
+        if secret is None:
+            return None
+        return call.credential if secret.value == FORWARD else secret.value
+
+    def request_headers(self, call: Call, format_name: str, body: bytes) -> list[tuple[str, str]]:
+        """Further headers that the wire format needs (a version, a beta list); body is what will be sent."""
+        return []
+
+    def traits(self, model: str) -> Traits:
+        """How ``model`` at this provider differs from its wire format's documentation."""
+        return _NO_TRAITS
+
+    def refine_error(self, error: UpstreamRejected) -> UpstreamRejected:
+        """A chance to correct the taxonomy for this provider's own errors."""
+        return error
+
+    async def send(self, call: Call, request: UpstreamRequest, timeouts: Timeouts) -> UpstreamReply:
+        """Send one request. A built-in model overrides this and opens no connection."""
+        if self._upstream is None:
+            self._upstream = Upstream(self.address, UpstreamOptions(limit=self.config.limit))
+        return await self._upstream.send(request, timeouts)
+
+    async def close(self) -> None:
+        """Close the pooled connections; the core calls it after the last call."""
+        if self._upstream is not None:
+            await self._upstream.close()
+            self._upstream = None
+
+
+_NO_TRAITS = Traits()
