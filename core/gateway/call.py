@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from gateway.config import TargetConfig
 from gateway.errors import GatewayError
 from gateway.format import AnyRequest, Dropped, Format
+from gateway.jsonbody import JsonObject
 from gateway.protocol import Usage
 
 if TYPE_CHECKING:
-    from gateway.config import ModelConfig, Timeouts
+    from gateway.config import ModelConfig
     from gateway.dialect import Dialect
     from gateway.provider import Provider
-    from gateway.registry import Gateway
+    from gateway.state import Gateway
 
 RawHeaders = list[tuple[bytes, bytes]]
 Outcome = Literal["ok", "error", "interrupted", "cancelled", "open"]
@@ -41,15 +43,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """One place that can answer: a provider's instance and the model's name there."""
-
-    provider: str
-    model: str
-    weight: float = 1.0
-
-    def __str__(self) -> str:
-        return f"{self.provider}/{self.model}"
+Target = TargetConfig
+"""One place that can answer: a provider's instance, the model's name there, and the target's own limits."""
 
 
 class Attempt(msgspec.Struct, kw_only=True):
@@ -68,10 +63,10 @@ class Reply:
     """The answer on its way to the caller: ``body`` whole, or ``stream`` as an iterator of byte chunks.
 
     A plugin's ``on_response`` may replace ``stream`` with a wrapper; each chunk holds whole events. ``source`` says
-    who answered: ``upstream``, ``cache``, or a plugin's name.
+    who answered: ``upstream``, ``cache``, or a plugin's name. ``close`` is called once the caller has all, or left.
     """
 
-    __slots__ = ("body", "headers", "source", "status", "stream")
+    __slots__ = ("body", "close", "headers", "source", "status", "stream")
 
     def __init__(
         self,
@@ -87,14 +82,16 @@ class Reply:
         self.stream = stream
         self.headers: RawHeaders = [] if headers is None else headers
         self.source = source
+        self.close: Callable[[], None] | None = None
 
 
 class Call:
     """One request from its first byte to ``on_complete``.
 
     The endpoint fills it in order: the request's own facts at once, ``principal`` by the auth stage, ``targets`` by
-    ``route``, ``attempts`` and ``target`` as providers are tried, ``usage``, ``outcome`` and ``error`` as known. A
-    plugin keeps its own data in ``state`` under its name. ``body`` is the caller's, byte for byte.
+    ``route``, ``attempts`` and ``target`` as providers are tried, ``usage``, ``outcome`` and ``error`` as known.
+    ``deadline`` is in seconds since the call began, set where the caller narrowed its time. ``body`` is the caller's,
+    byte for byte. A plugin keeps its own data in ``state`` under its name.
     """
 
     __slots__ = (
@@ -103,6 +100,7 @@ class Call:
         "body",
         "client",
         "credential",
+        "deadline",
         "dialect",
         "dropped",
         "ended",
@@ -113,6 +111,7 @@ class Call:
         "gateway",
         "headers",
         "id",
+        "json_body",
         "method",
         "model",
         "model_config",
@@ -133,7 +132,6 @@ class Call:
         "tags",
         "target",
         "targets",
-        "timeouts",
         "upstream_seconds",
         "usage",
     )
@@ -164,12 +162,13 @@ class Call:
         self.credential: str | None = None
         self.principal: Principal | None = None
         self.body = b""
+        self.json_body: JsonObject | None = None
         self.model = ""
         self.stream = False
         self.strict = False
         self.tags: tuple[str, ...] = ()
         self.model_config: ModelConfig | None = None
-        self.timeouts: Timeouts | None = None
+        self.deadline: float | None = None
         self.targets: tuple[Target, ...] = ()
         self.target: Target | None = None
         self.attempts: list[Attempt] = []
@@ -196,6 +195,13 @@ class Call:
         if self.request_cache is None:
             self.request_cache = self.format.read_request(self.body)
         return self.request_cache
+
+    @property
+    def json(self) -> JsonObject:
+        """The body's top level, its members found but not decoded."""
+        if self.json_body is None:
+            self.json_body = JsonObject(self.body)
+        return self.json_body
 
     @property
     def provider(self) -> Provider | None:

@@ -32,6 +32,30 @@ Kind = Literal[
     "cancelled",
 ]
 
+STATUS_OF_KIND: dict[str, int] = {
+    "invalid_request": 400,
+    "context_length": 400,
+    "unsupported": 400,
+    "authentication": 401,
+    "billing": 402,
+    "permission": 403,
+    "not_found": 404,
+    "model_not_found": 404,
+    "method_not_allowed": 405,
+    "conflict": 409,
+    "request_too_large": 413,
+    "unprocessable": 422,
+    "content_filter": 400,
+    "rate_limit": 429,
+    "quota": 429,
+    "overloaded": 529,
+    "timeout": 504,
+    "upstream": 502,
+    "server_error": 500,
+    "cancelled": 499,
+}
+"""The HTTP status of a kind that came without one: an error event inside a stream, say."""
+
 
 class ConfigError(Exception):
     """A configuration that cannot be used. ``problems`` holds one ready line for each mistake found."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from gateway.errors import GatewayError, UpstreamRejected
+from gateway.jsonbody import JsonObject
 from gateway.protocol import (
     ChatReply,
     ChatRequest,
@@ -87,7 +88,7 @@ class StreamWatch(ABC):
     """Looks at a same-dialect stream as it passes, without decoding every event.
 
     ``feed`` returns whole events only, so that an error event can always follow what was sent. ``complete`` turns
-    true at the dialect's own end mark; ``usage`` holds the last usage seen; ``error`` an error event seen in the stream.
+    true at the dialect's own end mark; ``usage`` holds the last usage seen; ``error`` an error event of the stream.
     """
 
     complete: bool = False
@@ -153,6 +154,14 @@ class Format(ABC):
     @abstractmethod
     def stream_watch(self, *, hide_usage: bool) -> StreamWatch:
         """A watch for one same-dialect stream; ``hide_usage`` removes the usage that only we asked for."""
+
+    def lane_patches(self, body: JsonObject, traits: Traits) -> dict[str, bytes]:
+        """Top-level members (as JSON) to set in a caller's request that otherwise passes as it is."""
+        return {}
+
+    def hides_usage(self, body: JsonObject) -> bool:
+        """Whether the caller did not ask for the usage that ``lane_patches`` made the provider send."""
+        return False
 
     @abstractmethod
     def read_facts(self, body: bytes) -> ReplyFacts:

@@ -47,7 +47,7 @@ async def shutdown() -> None:
 
 
 @hookspec
-def register_routes(gateway: Gateway) -> Sequence[Any]:
+def register_routes(gateway: Gateway) -> Sequence[Any]:  # type: ignore[empty-body]  # a specification has no body
     """Starlette routes of the plugin's own, joined to the public listener.
 
     When: once for each configuration, at build. A route that needs a key asks ``gateway.authenticate(scope)``.
@@ -73,11 +73,13 @@ def translate(pair: Pair) -> Translator | None:
 
 
 @hookspec
-async def on_request(call: Call) -> Reply | None:  # type: ignore[empty-body]  # a specification has no body
+async def on_request(call: Call) -> Reply | None:
     """Look at a call before it is routed: authenticate, limit, answer from a cache, guard.
 
     When: each call, after its body is read and its model known, in pipeline order. The first Reply ends the walk and
-    is what the caller gets. Failure: a raised GatewayError refuses the call.
+    is what the caller gets. Plugins of the auth stage run earlier, on the head alone (``call.body`` is empty,
+    ``call.model`` unknown, a Reply is not taken), so that strangers cannot make us hold bodies. Failure: a raised
+    GatewayError refuses the call.
     """
 
 

@@ -55,6 +55,9 @@ class Provider(Plugin):
     }
     """Format name → path below ``base_url``."""
 
+    models: tuple[str, ...] = ()
+    """Models that this provider is sure to serve; listed as ``<instance>/<model>``."""
+
     config: Any
 
     def __init__(self, config: Any, context: PluginContext) -> None:

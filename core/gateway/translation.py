@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from gateway.dialect import Dialect
-from gateway.errors import GatewayError
-from gateway.format import Format
-from gateway.protocol import Usage
+from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
+from gateway.format import Format, StreamReader, StreamWatch, StreamWriter
+from gateway.protocol import (
+    ChatReply,
+    End,
+    ErrorEvent,
+    Event,
+    Finish,
+    PartDelta,
+    Start,
+    Usage,
+    UsageUpdate,
+)
 from gateway.provider import Provider
 
 if TYPE_CHECKING:
@@ -27,7 +37,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamFacts(msgspec.Struct, kw_only=True):
-    """What a stream's translator has learned by now. ``complete`` is true only behind the wire format's own end mark."""
+    """What a stream's translator has learned by now; ``complete`` only behind the wire format's own end mark."""
 
     complete: bool = False
     usage: Usage | None = None
@@ -51,6 +61,16 @@ class StreamTranslator(ABC):
     def facts(self) -> StreamFacts:
         """What is known by now."""
 
+    @property
+    @abstractmethod
+    def complete(self) -> bool:
+        """Whether the provider said that the stream is complete."""
+
+    @property
+    @abstractmethod
+    def error(self) -> GatewayError | None:
+        """The error that the provider reported inside the stream, if any."""
+
 
 class Translator(ABC):
     """Carries calls of one pair. Stateless; a stream has a StreamTranslator of its own."""
@@ -66,3 +86,149 @@ class Translator(ABC):
     @abstractmethod
     def stream(self, call: Call) -> StreamTranslator:
         """A translator for one stream."""
+
+
+def default_translator(pair: Pair) -> Translator:
+    """Pass the bytes where both sides speak one format; compose the two formats where they differ."""
+    return Passthrough(pair) if pair.source.name == pair.wire.name else Composed(pair)
+
+
+class Passthrough(Translator):
+    """The same-dialect lane: bytes pass, and only what must change is rewritten."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.provider = pair.provider
+        self.format = pair.wire
+
+    def request(self, call: Call, target: Target) -> bytes:
+        """The caller's own bytes, with the target's model name and the format's few patches spliced in."""
+        changes = self.format.lane_patches(call.json, self.provider.traits(target.model))
+        if "model" in call.json and call.json.get("model") != target.model:
+            changes["model"] = msgspec.json.encode(target.model)
+        return call.json.replaced(changes) if changes else call.body
+
+    def reply(self, call: Call, body: bytes) -> bytes:
+        """The provider's bytes; their facts are noted in the call. An error under a good status is raised."""
+        facts = self.format.read_facts(body)
+        if facts.error is not None:
+            raise facts.error
+        call.usage, call.answered_model, call.finish_reason = facts.usage, facts.model, facts.finish_reason
+        return body
+
+    def stream(self, call: Call) -> StreamTranslator:
+        """A watch that lets whole events pass."""
+        return _Watched(self.format.stream_watch(hide_usage=self.format.hides_usage(call.json)))
+
+
+class _Watched(StreamTranslator):
+    def __init__(self, watch: StreamWatch) -> None:
+        self._watch = watch
+
+    def feed(self, data: bytes) -> bytes:
+        return self._watch.feed(data)
+
+    def close(self) -> bytes:
+        return self._watch.close()
+
+    def facts(self) -> StreamFacts:
+        watch = self._watch
+        return StreamFacts(
+            complete=watch.complete,
+            usage=watch.usage,
+            error=watch.error,
+            model=watch.model,
+            finish_reason=watch.finish_reason,
+        )
+
+    @property
+    def complete(self) -> bool:
+        return self._watch.complete
+
+    @property
+    def error(self) -> GatewayError | None:
+        return self._watch.error
+
+
+class Composed(Translator):
+    """The cross-dialect lane: through the normalised protocol, each event decoded once and encoded once."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.provider = pair.provider
+        self.source = pair.source
+        self.wire = pair.wire
+
+    def request(self, call: Call, target: Target) -> bytes:
+        """The caller's request in the provider's wire format; what it cannot say is named in ``call.dropped``."""
+        request = msgspec.structs.replace(call.request, model=target.model)
+        return self.wire.write_request(request, self.provider.traits(target.model), call.dropped)
+
+    def reply(self, call: Call, body: bytes) -> bytes:
+        """The provider's reply in the caller's format."""
+        reply = self.wire.read_reply(body)
+        call.usage, call.answered_model = reply.usage, reply.model
+        if isinstance(reply, ChatReply):
+            reply.id = reply.id or call.id
+            reply.created = reply.created if reply.created is not None else int(call.started_at)
+            call.finish_reason = reply.choices[0].finish_reason if reply.choices else None
+        return self.source.write_reply(reply, call.dropped)
+
+    def stream(self, call: Call) -> StreamTranslator:
+        """A reader of the wire format joined to a writer of the caller's."""
+        return _Composed(self.wire.stream_reader(), self.source.stream_writer(call.request), call)
+
+
+class _Composed(StreamTranslator):
+    def __init__(self, reader: StreamReader, writer: StreamWriter, call: Call) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._call = call
+        self._facts = StreamFacts()
+
+    def feed(self, data: bytes) -> bytes:
+        return self._write(self._reader.feed(data))
+
+    def close(self) -> bytes:
+        return b"" if self._facts.complete else self._write(self._reader.close())
+
+    def facts(self) -> StreamFacts:
+        return self._facts
+
+    @property
+    def complete(self) -> bool:
+        return self._facts.complete
+
+    @property
+    def error(self) -> GatewayError | None:
+        return self._facts.error
+
+    def _write(self, events: list[Event]) -> bytes:
+        out: list[bytes] = []
+        facts = self._facts
+        for event in events:
+            kind = type(event)
+            if kind is PartDelta:
+                out.append(self._writer.write(event))
+                continue
+            if isinstance(event, Start):
+                event.id = event.id or self._call.id
+                event.created = event.created if event.created is not None else int(self._call.started_at)
+                facts.model = event.model
+                facts.usage = event.usage
+            elif isinstance(event, UsageUpdate):
+                facts.usage = event.usage
+            elif isinstance(event, Finish):
+                facts.finish_reason = event.finish_reason
+            elif isinstance(event, End):
+                facts.complete = True
+            elif isinstance(event, ErrorEvent):
+                # What came before it belongs to the caller; the error itself is rendered by the endpoint.
+                facts.error = upstream_error(event)
+                break
+            out.append(self._writer.write(event))
+        return b"".join(out)
+
+
+def upstream_error(event: ErrorEvent) -> UpstreamRejected:
+    """The error that a provider sent inside a stream, as it would have been with a status of its own."""
+    status = event.status or STATUS_OF_KIND.get(event.kind, 502)
+    return UpstreamRejected(event.message, status=status, kind=cast(Kind, event.kind), code=event.code)

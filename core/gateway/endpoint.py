@@ -1,0 +1,239 @@
+"""The life of one request, top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from gateway.body import drain, read_body
+from gateway.call import Call, RawHeaders, Reply
+from gateway.credentials import credential_of
+from gateway.errors import (
+    ClientLeft,
+    GatewayError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    PermissionDenied,
+)
+from gateway.format import Format
+from gateway.forward import forward
+from gateway.protocol import ChatRequest
+from gateway.response import head_of
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from gateway.dialect import Dialect
+    from gateway.state import Gateway
+
+log = logging.getLogger("gateway")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
+_NO_REQUEST = ChatRequest(model="")
+
+
+class CallEndpoint:
+    """The ASGI application of one path of a dialect."""
+
+    def __init__(self, gateway: Gateway, dialect: Dialect, format: Format, open_exchanges: set[Exchange]) -> None:
+        self.gateway = gateway
+        self.dialect = dialect
+        self.format = format
+        self.open_exchanges = open_exchanges
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(self, scope, receive, send)
+        self.open_exchanges.add(exchange)
+        try:
+            await exchange.run()
+        finally:
+            self.open_exchanges.discard(exchange)
+
+
+class Exchange:
+    """One request and its answer. ``abort`` ends it from outside."""
+
+    def __init__(self, endpoint: CallEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        self.endpoint = endpoint
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.reply: Reply | None = None
+        self.head_sent = False
+        self.body_read = False
+        self._cause: GatewayError | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        raw: RawHeaders = scope["headers"]
+        client = scope.get("client")
+        headers = dict(raw)
+        self.call = Call(
+            gateway=endpoint.gateway,
+            dialect=endpoint.dialect,
+            format=endpoint.format,
+            id=request_id_of(headers),
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"],
+            headers=headers,
+            client=client[0] if client else "",
+        )
+
+    async def run(self) -> None:
+        """Serve the request; every way out ends in ``on_complete``, once."""
+        call = self.call
+        self.task = asyncio.current_task()
+        try:
+            try:
+                await self._serve()
+                call.outcome = "ok" if call.error is None else ("interrupted" if self._streamed() else "error")
+            except GatewayError as error:
+                await self._fail(error)
+            except asyncio.CancelledError:
+                if self._cause is None:
+                    call.outcome = "cancelled"
+                    raise
+                assert self.task is not None
+                self.task.uncancel()
+                await self._fail(self._cause)
+            except Exception:
+                log.exception("call %s failed by a defect", call.id)
+                await self._fail(InternalError(f"The gateway failed. Its log has the details under {call.id}."))
+        except asyncio.CancelledError:
+            # The client left, or the limit of draining came, while an error was being told.
+            call.outcome = "cancelled"
+            if self._cause is None:
+                raise
+        finally:
+            if self._watcher is not None:
+                self._watcher.cancel()
+            if self.reply is not None and self.reply.close is not None:
+                self.reply.close()
+            call.ended = call.elapsed()
+            call.gateway.pipeline.on_complete(call, self.reply)
+
+    async def _serve(self) -> None:
+        call, gateway = self.call, self.endpoint.gateway
+        pipeline = gateway.pipeline
+        if call.method != "POST":
+            raise MethodNotAllowed(f"{call.path} takes POST, not {call.method}.", headers=(("allow", "POST"),))
+        call.credential = credential_of(self.scope["headers"])
+        await pipeline.authenticate(call)
+        call.body = await read_body(self.receive, call.headers, gateway.config.server)
+        self.body_read = True
+        self._watcher = asyncio.create_task(self._watch_client())
+        self._understand()
+        reply, place = await pipeline.on_request(call)
+        if reply is None:
+            self._route()
+            reply = await forward(call)
+        self.reply = reply
+        await pipeline.on_response(call, reply, place)
+        await self._respond(reply)
+
+    def _understand(self) -> None:
+        """Read what routing needs from the body, the path and the headers."""
+        call, gateway = self.call, self.endpoint.gateway
+        call.stream = call.json.flag("stream")
+        model = call.dialect.model_of(self.scope.get("path_params", {}), call.json.text("model"))
+        if not model:
+            raise InvalidRequest("The request names no model.", param="model", code="missing_required_parameter")
+        call.model = model
+        call.model_config = gateway.resolve(model, call.principal)
+        if call.principal is not None and not call.principal.may_use(model):
+            raise PermissionDenied(f"This key may not use the model {model!r}.", param="model")
+        call.strict = gateway.config.server.strict or call.header(b"x-gateway-strict") in ("1", "true")
+        if (tags := call.header(b"x-gateway-tags")) is not None:
+            call.tags = tuple(tag.strip() for tag in tags.split(",") if tag.strip())[:16]
+        if (milliseconds := call.header(b"x-gateway-timeout-ms")) is not None:
+            if not milliseconds.isascii() or not milliseconds.isdigit() or int(milliseconds) == 0:
+                raise InvalidRequest("x-gateway-timeout-ms must be a positive whole number of milliseconds.")
+            call.deadline = int(milliseconds) / 1000
+        call.targets = call.model_config.targets
+
+    def _route(self) -> None:
+        call = self.call
+        assert call.model_config is not None
+        chosen = call.gateway.pipeline.route(call)
+        if chosen is not None:
+            call.targets = tuple(chosen)
+        call.targets += call.model_config.fallbacks
+
+    async def _respond(self, reply: Reply) -> None:
+        call, send = self.call, self.send
+        call.status = reply.status
+        call.first_byte = call.elapsed()
+        head = head_of(call, reply)
+        self.head_sent = True
+        await send({"type": "http.response.start", "status": reply.status, "headers": head})
+        if reply.stream is None:
+            call.response_bytes = len(reply.body)
+            await send({"type": "http.response.body", "body": reply.body})
+            return
+        async for chunk in reply.stream:
+            call.response_bytes += len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _fail(self, error: GatewayError) -> None:
+        """Tell the caller of an error in its own dialect, as far as the wire still allows."""
+        call = self.call
+        call.error = error
+        if isinstance(error, ClientLeft):
+            call.outcome = "cancelled"
+            call.status = call.status or error.status
+            return
+        if self.head_sent:
+            call.outcome = "interrupted"
+            if self._streamed():
+                event = call.format.stream_writer(_NO_REQUEST).write_error(error, call.id)
+                call.response_bytes += len(event)
+                await self.send({"type": "http.response.body", "body": event})
+            return
+        call.outcome = "error"
+        if self.reply is not None and self.reply.close is not None:
+            self.reply.close()
+        body = call.format.write_error(error, call.id)
+        headers: RawHeaders = [(b"content-type", b"application/json"), *error.response_headers()]
+        self.reply = reply = Reply(error.status, body=body, headers=headers, source="gateway")
+        call.status = reply.status
+        call.first_byte = call.elapsed()
+        call.response_bytes = len(body)
+        self.head_sent = True
+        await self.send({"type": "http.response.start", "status": reply.status, "headers": head_of(call, reply)})
+        if not self.body_read:
+            # A client reads the answer only when it has sent its body, and a close with bytes unread resets the
+            # connection under the answer: send it whole, take some of what still comes, and only then close.
+            await self.send({"type": "http.response.body", "body": body, "more_body": True})
+            await drain(self.receive)
+            body = b""
+        await self.send({"type": "http.response.body", "body": body})
+
+    def _streamed(self) -> bool:
+        return self.reply is not None and self.reply.stream is not None
+
+    async def _watch_client(self) -> None:
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                self.abort(ClientLeft("The client closed the connection."))
+                return
+
+    def abort(self, cause: GatewayError) -> None:
+        """End the exchange now: the client left, or the process must go."""
+        if self._cause is None and self.task is not None and not self.task.done():
+            self._cause = cause
+            self.task.cancel()
+
+
+def request_id_of(headers: dict[bytes, bytes]) -> str:
+    """The caller's own request id where it has a safe form, else a new one."""
+    for name in (b"x-request-id", b"x-client-request-id"):
+        given = headers.get(name)
+        if given is not None and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
+            return text
+    return f"req_{os.urandom(12).hex()}"

@@ -1,0 +1,138 @@
+"""The top level of a JSON body, found without decoding what lies below it.
+
+A gateway that forwards raw bytes must read the same ``model`` as the provider will, so a body with a duplicate
+top-level key is refused (parsers differ in which one wins), and so are invalid UTF-8 and nesting too deep to check.
+The values stay bytes: one is decoded when asked for, and one can be replaced without encoding the others again.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Any
+
+import msgspec
+
+from gateway.errors import InvalidRequest
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode = msgspec.json.decode
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_UTF8_SLICE = 1 << 20
+
+
+class JsonObject:
+    """A JSON object as bytes, with the place of each member's value."""
+
+    __slots__ = ("body", "spans")
+
+    def __init__(self, body: bytes) -> None:
+        """Find the members; raises InvalidRequest, naming what is wrong and where."""
+        self.body = body
+        self.spans = _spans(body)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.spans
+
+    def raw(self, key: str) -> bytes | None:
+        """A member's value as JSON bytes, or None."""
+        span = self.spans.get(key)
+        return None if span is None else self.body[span[0] : span[1]]
+
+    def get(self, key: str) -> Any:
+        """A member's value, decoded; None when it is absent or null."""
+        span = self.spans.get(key)
+        if span is None:
+            return None
+        try:
+            return _decode(self.body[span[0] : span[1]])
+        except msgspec.DecodeError as error:
+            raise InvalidRequest(f"The value of {key!r} is not valid JSON: {error}", param=key) from None
+
+    def text(self, key: str) -> str | None:
+        """A member that must be a string where present and not null."""
+        value = self.get(key)
+        if value is None or isinstance(value, str):
+            return value
+        raise InvalidRequest(f"{key!r} must be a string.", param=key, code="invalid_type")
+
+    def flag(self, key: str) -> bool:
+        """A member that must be a boolean where present and not null."""
+        value = self.get(key)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise InvalidRequest(f"{key!r} must be true or false.", param=key, code="invalid_type")
+
+    def replaced(self, changes: dict[str, bytes]) -> bytes:
+        """The body with these members' values (JSON bytes) put in; absent members are added at the end."""
+        pieces: list[bytes] = []
+        at = 0
+        for key, (start, end) in sorted(self.spans.items(), key=lambda item: item[1]):
+            if key in changes:
+                pieces += (self.body[at:start], changes[key])
+                at = end
+        added = b",".join(msgspec.json.encode(k) + b":" + v for k, v in changes.items() if k not in self.spans)
+        if added:
+            close = self.body.rindex(b"}")
+            pieces += (self.body[at:close], b"," if self.spans else b"", added)
+            at = close
+        pieces.append(self.body[at:])
+        return b"".join(pieces)
+
+
+def _spans(body: bytes) -> dict[str, tuple[int, int]]:
+    _check_utf8(body)
+    try:
+        members = _decode_members(body)
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
+    except msgspec.ValidationError:
+        raise InvalidRequest("The request body must be a JSON object.", code="invalid_json") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+    spans: dict[str, tuple[int, int]] = {}
+    view = memoryview(body)
+    key = ""
+    at = _skip(body, 0) + 1
+    while True:
+        at = _skip(body, at)
+        if body[at] == 0x7D:
+            return spans
+        if body[at] == 0x2C:
+            at = _skip(body, at + 1)
+        match = _KEY.match(body, at)
+        if match is None:
+            raise _duplicate(key)
+        name = match.group(1)
+        key = _decode(b'"' + name + b'"') if b"\\" in name else name.decode()
+        value = memoryview(members[key])
+        start = match.end()
+        at = start + len(value)
+        # The decoder keeps the last of several equal keys: meeting another value here, or the key again, proves two.
+        # Where the last value is a prefix of the first (1, 12), what follows is no key: the branch above.
+        if key in spans or view[start:at] != value:
+            raise _duplicate(key)
+        spans[key] = (start, at)
+
+
+def _duplicate(key: str) -> InvalidRequest:
+    return InvalidRequest(f"The key {key!r} occurs twice in the request body.", param=key, code="duplicate_key")
+
+
+def _skip(body: bytes, at: int) -> int:
+    match = _SPACE.match(body, at)
+    return at if match is None else match.end()
+
+
+def _check_utf8(body: bytes) -> None:
+    if body.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        # In slices, so that a large body is never held a second time as text.
+        for start in range(0, len(body), _UTF8_SLICE):
+            decoder.decode(body[start : start + _UTF8_SLICE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise InvalidRequest("The request body is not valid UTF-8.", code="invalid_json") from None

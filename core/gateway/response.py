@@ -1,0 +1,40 @@
+"""The head of an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.call import Call, RawHeaders, Reply
+
+_STREAM_HEAD: RawHeaders = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+_LONGEST_DROPPED = 2048
+
+
+def head_of(call: Call, reply: Reply) -> RawHeaders:
+    """The response headers: the reply's, the plugins', the request id, and the gateway's own where switched on."""
+    request_id = call.id.encode("latin-1")
+    head: RawHeaders = [*reply.headers, *call.reply_headers]
+    head += [(name, request_id) for name in call.dialect.request_id_headers]
+    if reply.stream is None:
+        head.append((b"content-length", str(len(reply.body)).encode()))
+    else:
+        head += _STREAM_HEAD
+    if not call.gateway.config.server.gateway_headers:
+        return head
+    target = call.target
+    if target is not None and reply.source == "upstream":
+        head.append((b"x-gateway-provider", _latin(target.provider)))
+        head.append((b"x-gateway-model", _latin(target.model)))
+    if call.attempts:
+        head.append((b"x-gateway-attempts", str(len(call.attempts)).encode()))
+    if call.dropped:
+        head.append((b"x-gateway-dropped", _latin(", ".join(call.dropped.reasons))[:_LONGEST_DROPPED]))
+    overhead = max(0.0, call.elapsed() - call.upstream_seconds) * 1000
+    head.append((b"x-gateway-overhead-ms", b"%.2f" % overhead))
+    return head
+
+
+def _latin(text: str) -> bytes:
+    """Text as a header's value: what no header may carry is replaced."""
+    return "".join(c if c.isprintable() else "?" for c in text).encode("latin-1", "replace")

@@ -1,0 +1,188 @@
+"""A Gateway: one configuration with its plugins, resolved and ready to take calls."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from gateway.config import GatewayConfig, ModelConfig, TargetConfig
+from gateway.credentials import credential_of
+from gateway.dialect import Dialect
+from gateway.errors import GatewayError, ModelNotFound
+from gateway.pipeline import Pipeline
+from gateway.plugin import Plugin, Stage
+from gateway.provider import Provider
+
+if TYPE_CHECKING:
+    from gateway.call import Principal
+    from gateway.format import Format
+    from gateway.translation import Translator
+
+log = logging.getLogger("gateway")
+
+
+class Life:
+    """How many Gateways hold a plugin, and whether it was started: it is shut down when the last lets go."""
+
+    __slots__ = ("holders", "started")
+
+    def __init__(self) -> None:
+        self.holders = 0
+        self.started = False
+
+
+class PluginRecord:
+    """A plugin in its place. ``default`` is true for one that is on without a table."""
+
+    __slots__ = ("default", "hooks", "life", "name", "place", "plugin", "stage", "use")
+
+    def __init__(
+        self, name: str, use: str, stage: Stage, place: int, plugin: Plugin, *, default: bool, life: Life | None = None
+    ) -> None:
+        self.name = name
+        self.use = use
+        self.stage = stage
+        self.place = place
+        self.plugin = plugin
+        self.default = default
+        self.hooks: list[str] = []
+        self.life = life or Life()
+
+
+class Lane:
+    """The way between a caller's format and a provider: its wire format and the translator in between."""
+
+    __slots__ = ("translator", "wire")
+
+    def __init__(self, wire: Format, translator: Translator) -> None:
+        self.wire = wire
+        self.translator = translator
+
+
+class Gateway:
+    """What a call needs to know, and the plugins' life cycle. Frozen once built."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        records: list[PluginRecord],
+        manager: pluggy.PluginManager,
+        lanes: dict[tuple[str, str], Lane],
+    ) -> None:
+        self.config = config
+        self.records = records
+        self.manager = manager
+        self.lanes = lanes
+        self.created = int(time.time())
+        self.warnings: list[str] = list(config.warnings)
+        self.providers: dict[str, Provider] = {r.name: r.plugin for r in records if isinstance(r.plugin, Provider)}
+        self.dialects: list[Dialect] = [r.plugin for r in records if isinstance(r.plugin, Dialect)]
+        order = {record.name: place for place, record in enumerate(records)}
+        auth = frozenset(record.name for record in records if record.stage == "auth")
+        self.pipeline = Pipeline(manager.hook, order, auth)
+        self._identify = [
+            identify for r in records if r.stage == "auth" and (identify := getattr(r.plugin, "identify", None))
+        ]
+        self.calls = 0
+        self.retired = False
+
+    def resolve(self, name: str, principal: Principal | None) -> ModelConfig:
+        """The model asked for: a name of ``[models]`` or ``provider/model``; raises ModelNotFound with a near name."""
+        model = self.config.models.get(name)
+        if model is not None:
+            return model
+        provider, slash, rest = name.partition("/")
+        if slash and rest and provider in self.providers:
+            defaults = self.config.defaults
+            return ModelConfig(
+                name=name,
+                targets=(TargetConfig(provider=provider, model=rest),),
+                retries=defaults.retries,
+                timeouts=defaults.timeouts,
+                rescue=defaults.rescue,
+            )
+        raise ModelNotFound(f"The model {name!r} does not exist here{self._near(name, principal)}", param="model")
+
+    def _near(self, name: str, principal: Principal | None) -> str:
+        visible = self.models_for(principal)
+        close = get_close_matches(name, visible, n=1, cutoff=0.5)
+        if close:
+            return f"; did you mean {close[0]!r}?"
+        return ". GET /v1/models lists those that do; 'provider/model' asks a provider directly."
+
+    def models_for(self, principal: Principal | None) -> list[str]:
+        """The names that a caller may ask for and that are known beforehand."""
+        names = [*self.config.models]
+        names += [f"{name}/{model}" for name, provider in self.providers.items() for model in provider.models]
+        return names if principal is None else [name for name in names if principal.may_use(name)]
+
+    def authenticate(self, scope: Any) -> Principal | None:
+        """Who sends this request, for routes of a plugin's own; None where no key is asked for.
+
+        Raises AuthenticationFailed as a call would.
+        """
+        credential = credential_of(scope["headers"])
+        principal: Principal | None = None
+        for identify in self._identify:
+            principal = identify(credential)
+        return principal
+
+    async def start(self) -> None:
+        """Start the plugins that are new, in order; a failure shuts down those started here and is raised."""
+        started: list[PluginRecord] = []
+        for record in self.records:
+            record.life.holders += 1
+        try:
+            for record in self.records:
+                if not record.life.started:
+                    await _call_own(record, "startup", gateway=self)
+                    record.life.started = True
+                    started.append(record)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Let the plugins go; those that no other Gateway holds are shut down, in reverse order."""
+        for record in reversed(self.records):
+            record.life.holders -= 1
+            if record.life.holders > 0 or not record.life.started:
+                continue
+            record.life.started = False
+            try:
+                await _call_own(record, "shutdown")
+                if isinstance(record.plugin, Provider):
+                    await record.plugin.close()
+            except Exception:
+                log.exception("plugin %s failed in shutdown", record.name)
+
+    def render_error(self, path: str, error: GatewayError, request_id: str) -> bytes:
+        """An error's body for a path that no dialect owns: the dialect with the longest common beginning speaks."""
+        from gateway.loading import load_format  # noqa: PLC0415  # cached; only on this rare path
+
+        best: Sequence[str] = max(
+            ((e.path, e.format) for d in self.dialects for e in d.endpoints),
+            key=lambda pair: _common(pair[0], path),
+            default=("", ""),
+        )
+        if not best[1]:
+            return b'{"error":{"message":"not found","type":"invalid_request_error","param":null,"code":null}}'
+        return load_format(best[1]).write_error(error, request_id)
+
+
+def _common(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+async def _call_own(record: PluginRecord, hook: str, **arguments: Any) -> None:
+    """Call one plugin's own implementation of a life-cycle hook, if it has one."""
+    if hook not in record.hooks:
+        return
+    method = getattr(record.plugin, hook)
+    wanted = method.__code__.co_varnames[1 : method.__code__.co_argcount]
+    await method(**{name: value for name, value in arguments.items() if name in wanted})
