@@ -125,7 +125,7 @@ class Exchange:
         await pipeline.authenticate(call)
         call.body = await read_body(self.receive, call.headers, gateway.config.server)
         self.body_read = True
-        self._watcher = asyncio.create_task(self._watch_client())
+        self._notice_leaving()
         self._understand()
         reply, place = await pipeline.on_request(call)
         if reply is None:
@@ -216,11 +216,24 @@ class Exchange:
     def _streamed(self) -> bool:
         return self.reply is not None and self.reply.stream is not None
 
+    def _notice_leaving(self) -> None:
+        """End the exchange as soon as the client is gone: our own front calls, any other server must be asked."""
+        cycle = self.scope.get("gateway.cycle")
+        if cycle is None:
+            self._watcher = asyncio.create_task(self._watch_client())
+            return
+        cycle.on_disconnect = self._client_left
+        if cycle.gone:
+            self._client_left()
+
+    def _client_left(self) -> None:
+        self.abort(ClientLeft("The client closed the connection."))
+
     async def _watch_client(self) -> None:
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
-                self.abort(ClientLeft("The client closed the connection."))
+                self._client_left()
                 return
 
     def abort(self, cause: GatewayError) -> None:

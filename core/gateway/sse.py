@@ -18,6 +18,8 @@ _BOM = b"\xef\xbb\xbf"
 # Two line ends in a row. A CR counts alone only when the byte behind it is known and is no LF.
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?=[^\n]))(?:\r\n|\n|\r(?=[^\n]))")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+# The same where all bytes are known: a CR at the very end counts.
+_BLOCK_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 
 
 class SSEEvent(NamedTuple):
@@ -45,13 +47,14 @@ class SSESplitter:
         # Only the new bytes are searched, with the last three before them, where a blank line may have begun.
         seam = self._scanned + data
         cut = self._last_cut(seam)
-        if cut <= len(self._scanned):
+        if not cut:
             self._pending.append(data)
             self._size += len(data)
             self._scanned = seam[-3:]
             if self._size > self._limit:
                 raise UpstreamProtocolError(f"The provider sent an event of more than {self._limit} bytes.")
             return b""
+        # Zero where ``data`` only shows that the CR before it was a line end of its own.
         at = cut - len(self._scanned)
         whole = b"".join((*self._pending, data[:at]))
         rest = data[at:]
@@ -128,6 +131,23 @@ def decode_events(whole: bytes) -> list[SSEEvent]:
     if data:
         events.append(SSEEvent(event, data[0] if len(data) == 1 else b"\n".join(data)))
     return events
+
+
+def split_events(whole: bytes) -> list[bytes]:
+    """Cut bytes that hold only whole events behind each blank line: joined again, they are the same bytes."""
+    if b"\r" not in whole:
+        pieces = whole.split(b"\n\n")
+        last = pieces.pop()
+        blocks = [piece + b"\n\n" for piece in pieces]
+    else:
+        blocks, at = [], 0
+        for match in _BLOCK_END.finditer(whole):
+            blocks.append(whole[at : match.end()])
+            at = match.end()
+        last = whole[at:]
+    if last:
+        blocks.append(last)
+    return blocks
 
 
 def encode_event(data: bytes, event: str = "") -> bytes:

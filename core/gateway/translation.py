@@ -12,6 +12,9 @@ from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
 from gateway.format import Format, StreamReader, StreamWatch, StreamWriter
 from gateway.protocol import (
     ChatReply,
+    ChatRequest,
+    EmbeddingsReply,
+    EmbeddingsRequest,
     End,
     ErrorEvent,
     Event,
@@ -166,7 +169,11 @@ class Composed(Translator):
         """The provider's reply in the caller's format."""
         reply = self.wire.read_reply(body)
         call.usage, call.answered_model = reply.usage, reply.model
-        if isinstance(reply, ChatReply):
+        asked = call.request
+        if isinstance(reply, EmbeddingsReply) and isinstance(asked, EmbeddingsRequest):
+            reply.encoding_format = asked.encoding_format
+        if isinstance(reply, ChatReply) and isinstance(asked, ChatRequest):
+            reply.spelling = asked.spelling
             reply.id = reply.id or call.id
             reply.created = reply.created if reply.created is not None else int(call.started_at)
             call.finish_reason = reply.choices[0].finish_reason if reply.choices else None

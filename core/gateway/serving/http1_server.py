@@ -1,0 +1,82 @@
+"""Accepts HTTP/1.1 connections for one worker, sweeps over them now and then, and drains them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from gateway.serving.http1 import Http1Connection
+from gateway.serving.http1_limits import Http1Limits
+from gateway.serving.sockets import BACKLOG
+
+SWEEP_SECONDS = 0.5
+"""One sweep over all connections costs less than a timer for each, and a limit late by half a second is none broken."""
+
+HandOver = Callable[[asyncio.Transport], None]
+
+
+class Http1Server:
+    """The listeners of one worker. ``app`` is an ASGI application; ``hand_over`` takes what is not HTTP/1.1."""
+
+    def __init__(
+        self, app: Any, limits: Http1Limits, tls: ssl.SSLContext | None = None, hand_over: HandOver | None = None
+    ) -> None:
+        self.app = app
+        self.limits = limits
+        self.hand_over = hand_over
+        self.loop = asyncio.get_running_loop()
+        self.draining = False
+        self.connections: set[Http1Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._tls = tls
+        self._servers: list[asyncio.Server] = []
+        self._sweep: asyncio.TimerHandle | None = None
+
+    async def listen(self, sockets: list[socket.socket]) -> None:
+        """Accept connections on sockets that listen already."""
+        for sock in sockets:
+            server = await self.loop.create_server(
+                lambda: Http1Connection(self), sock=sock, ssl=self._tls, backlog=BACKLOG
+            )
+            self._servers.append(server)
+
+    def admit(self, connection: Http1Connection) -> bool:
+        """Count a new connection; False if there are too many."""
+        if len(self.connections) >= self.limits.connections:
+            return False
+        self.connections.add(connection)
+        if self._sweep is None:
+            self._sweep = self.loop.call_later(SWEEP_SECONDS, self._sweep_all)
+        return True
+
+    def forget(self, connection: Http1Connection) -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+
+    def _sweep_all(self) -> None:
+        now = self.loop.time()
+        for connection in tuple(self.connections):
+            connection.sweep(now)
+        self._sweep = self.loop.call_later(SWEEP_SECONDS, self._sweep_all) if self.connections else None
+
+    def stop_listening(self) -> None:
+        """Close our copies of the listening sockets, and tell clients with their next answer to go elsewhere."""
+        self.draining = True
+        for server in self._servers:
+            server.close()
+
+    def close_idle(self) -> None:
+        """Close the connections without a request under way, now and as their answers end."""
+        for connection in tuple(self.connections):
+            connection.close_if_idle()
+
+    def cut(self) -> None:
+        """Drop what is left."""
+        for connection in tuple(self.connections):
+            connection.abort()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
