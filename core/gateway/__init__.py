@@ -28,6 +28,7 @@ from gateway.format import (
 from gateway.hookspecs import hookimpl
 from gateway.plugin import Plugin, PluginConfig, PluginContext
 from gateway.provider import Provider, ProviderConfig
+from gateway.simple_format import SimpleFormat
 from gateway.translation import Pair
 from gateway.upstream import UpstreamReply, UpstreamRequest
 from gateway.version import __version__
@@ -55,6 +56,7 @@ __all__ = [
     "Reply",
     "ReplyFacts",
     "Secret",
+    "SimpleFormat",
     "StreamReader",
     "StreamWatch",
     "StreamWriter",

@@ -25,6 +25,7 @@ from gateway.format import Dropped
 from gateway.protocol import ChatReply
 from gateway.protocol.unroll import events_of
 from gateway.relay import Relay
+from gateway.translation import model_sent
 from gateway.upstream import UpstreamReply, UpstreamRequest
 from gateway.version import __version__
 
@@ -163,6 +164,7 @@ def _unrolled(call: Call, lane: Lane, body: bytes) -> Reply:
     assert isinstance(whole, ChatReply), "only chat completions are streamed"
     call.usage, call.answered_model, call.finish_reason = whole.usage, whole.model, facts.finish_reason
     whole.created = whole.created if whole.created is not None else int(call.started_at)
+    whole.id, whole.model = whole.id or call.id, whole.model or model_sent(call)
     writer = call.format.stream_writer(call.request)
     data = b"".join(writer.write(event) for event in events_of(whole))
 

@@ -20,6 +20,7 @@ _decode = msgspec.json.decode
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _UTF8_SLICE = 1 << 20
+_LAST_SPACE, _QUOTE, _COMMA, _COLON, _BACKSLASH, _CLOSE = 0x20, 0x22, 0x2C, 0x3A, 0x5C, 0x7D
 
 
 class JsonObject:
@@ -94,26 +95,45 @@ def _spans(body: bytes) -> dict[str, tuple[int, int]]:
     spans: dict[str, tuple[int, int]] = {}
     view = memoryview(body)
     key = ""
-    at = _skip(body, 0) + 1
+    at = body.index(b"{") + 1
     while True:
-        at = _skip(body, at)
-        if body[at] == 0x7D:
+        byte = body[at]
+        if byte <= _LAST_SPACE:
+            at = _skip(body, at)
+            byte = body[at]
+        if byte == _CLOSE:
             return spans
-        if body[at] == 0x2C:
-            at = _skip(body, at + 1)
-        match = _KEY.match(body, at)
-        if match is None:
+        if byte == _COMMA:
+            at += 1
+            if body[at] <= _LAST_SPACE:
+                at = _skip(body, at)
+        elif spans:
             raise _duplicate(key)
-        name = match.group(1)
-        key = _decode(b'"' + name + b'"') if b"\\" in name else name.decode()
+        key, start = _key(body, at, key)
         value = memoryview(members[key])
-        start = match.end()
         at = start + len(value)
         # The decoder keeps the last of several equal keys: meeting another value here, or the key again, proves two.
-        # Where the last value is a prefix of the first (1, 12), what follows is no key: the branch above.
+        # Where the last value is a prefix of the first (1, 12), what follows is neither comma nor end: see above.
         if key in spans or view[start:at] != value:
             raise _duplicate(key)
         spans[key] = (start, at)
+
+
+def _key(body: bytes, at: int, before: str) -> tuple[str, int]:
+    """The key at ``at``, and where its value begins. The usual layout is read without a regular expression."""
+    end = body.find(b'"', at + 1)
+    if body[at] == _QUOTE and body[end + 1] == _COLON and body[end - 1] != _BACKSLASH:
+        name = body[at + 1 : end]
+        start = end + 2
+        if body[start] <= _LAST_SPACE:
+            start = _skip(body, start)
+    else:
+        match = _KEY.match(body, at)
+        if match is None:
+            raise _duplicate(before)
+        name = match.group(1)
+        start = match.end()
+    return (_decode(b'"' + name + b'"') if b"\\" in name else name.decode()), start
 
 
 def _duplicate(key: str) -> InvalidRequest:

@@ -70,11 +70,12 @@ class Provider(Plugin):
         return (self.config.base_url or self.base_url or "").rstrip("/")
 
     def offers(self, operation: str) -> tuple[str | Format, ...]:
-        """The wire formats usable for ``operation`` by these settings, the recommended one first."""
+        """The wire formats usable for ``operation`` by these settings, the recommended one first.
+
+        ``format`` in the TOML decides for the operation that it belongs to and leaves the others as they are.
+        """
         offered = self.formats.get(operation, ())
-        if self.config.format is None:
-            return offered
-        return tuple(f for f in offered if self.config.format == (f if isinstance(f, str) else f.name))
+        return tuple(f for f in offered if format_name(f) == self.config.format) or offered
 
     def path(self, format_name: str, target: Target, *, stream: bool) -> str:
         """The path below ``base_url`` for a format, with its query string where it has one."""
@@ -115,6 +116,11 @@ class Provider(Plugin):
         if self._upstream is not None:
             await self._upstream.close()
             self._upstream = None
+
+
+def format_name(offered: str | Format) -> str:
+    """The name of an entry of ``Provider.formats``."""
+    return offered if isinstance(offered, str) else offered.name
 
 
 _NO_TRAITS = Traits()

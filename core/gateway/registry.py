@@ -16,7 +16,7 @@ from gateway.errors import ConfigError
 from gateway.format import Format
 from gateway.loading import DEFAULTS, CannotLoad, entry_point_names, load_format, load_plugin_class
 from gateway.plugin import STAGES, Plugin, PluginContext
-from gateway.provider import Provider
+from gateway.provider import Provider, format_name
 from gateway.state import Gateway, Lane, PluginRecord
 from gateway.translation import Pair, default_translator
 
@@ -39,7 +39,7 @@ def build(config: GatewayConfig, previous: Gateway | None = None) -> Gateway:
     manager = _register(records, config, problems)
     _check_auth(config, records, problems)
     _check_strategies(config, records, problems)
-    lanes = _lanes(records, manager, problems) if not problems else {}
+    lanes = _lanes(config, records, manager, problems) if not problems else {}
     if problems:
         raise ConfigError(problems)
     gateway = Gateway(config, records, manager, lanes)
@@ -170,18 +170,18 @@ def _check_strategies(config: GatewayConfig, records: list[PluginRecord], proble
 
 
 def _lanes(
-    records: list[PluginRecord], manager: pluggy.PluginManager, problems: list[str]
+    config: GatewayConfig, records: list[PluginRecord], manager: pluggy.PluginManager, problems: list[str]
 ) -> dict[tuple[str, str], Lane]:
     """A translator for each (caller's format, provider) that can carry something together."""
     lanes: dict[tuple[str, str], Lane] = {}
     providers = [record.plugin for record in records if isinstance(record.plugin, Provider)]
     for provider in providers:
-        for operation in provider.formats:
-            if not provider.offers(operation) and provider.config.format and len(provider.formats) == 1:
-                known = ", ".join(_name(f) for f in provider.formats[operation])
-                problems.append(
-                    f'[plugins.{provider.name}] format: "{provider.config.format}" is not spoken; known are {known}'
-                )
+        known = {format_name(f) for offered in provider.formats.values() for f in offered}
+        if provider.config.format is not None and provider.config.format not in known:
+            problems.append(
+                f'{where(config, provider.name)} format: "{provider.config.format}" is not spoken by this provider; '
+                f"known are {', '.join(sorted(known))}"
+            )
     for record in records:
         if not isinstance(record.plugin, Dialect):
             continue
@@ -191,7 +191,7 @@ def _lanes(
                     source = load_format(endpoint.format)
                     wire = _wire(provider, source)
                 except CannotLoad as error:
-                    problems.append(f"[plugins.{provider.name}] {error}")
+                    problems.append(f"{where(config, provider.name)} {error}")
                     continue
                 if wire is not None:
                     pair = Pair(dialect=record.plugin, provider=provider, source=source, wire=wire)
@@ -202,9 +202,5 @@ def _lanes(
 
 def _wire(provider: Provider, source: Format) -> Format | None:
     offered = provider.offers(source.operation)
-    chosen = next((f for f in offered if _name(f) == source.name), offered[0] if offered else None)
+    chosen = next((f for f in offered if format_name(f) == source.name), offered[0] if offered else None)
     return load_format(chosen) if isinstance(chosen, str) else chosen
-
-
-def _name(offered: str | Format) -> str:
-    return offered if isinstance(offered, str) else offered.name

@@ -174,7 +174,7 @@ class Composed(Translator):
             reply.encoding_format = asked.encoding_format
         if isinstance(reply, ChatReply) and isinstance(asked, ChatRequest):
             reply.spelling = asked.spelling
-            reply.id = reply.id or call.id
+            reply.id, reply.model = reply.id or call.id, reply.model or model_sent(call)
             reply.created = reply.created if reply.created is not None else int(call.started_at)
             call.finish_reason = reply.choices[0].finish_reason if reply.choices else None
         return self.source.write_reply(reply, call.dropped)
@@ -217,7 +217,7 @@ class _Composed(StreamTranslator):
                 out.append(self._writer.write(event))
                 continue
             if isinstance(event, Start):
-                event.id = event.id or self._call.id
+                event.id, event.model = event.id or self._call.id, event.model or model_sent(self._call)
                 event.created = event.created if event.created is not None else int(self._call.started_at)
                 facts.model = event.model
                 facts.usage = event.usage
@@ -233,6 +233,11 @@ class _Composed(StreamTranslator):
                 break
             out.append(self._writer.write(event))
         return b"".join(out)
+
+
+def model_sent(call: Call) -> str:
+    """The model's name at the target, for a provider that does not repeat it."""
+    return call.model if call.target is None else call.target.model
 
 
 def upstream_error(event: ErrorEvent) -> UpstreamRejected:

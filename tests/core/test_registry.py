@@ -24,10 +24,12 @@ class Counter(Plugin):
         self.count = config.start
     @hookimpl
     async def startup(self):
-        (self.context.folder / "log").open("a").write(f"up {self.count}\\n")
+        with (self.context.folder / "log").open("a") as file:
+            file.write(f"up {self.count}\\n")
     @hookimpl
     async def shutdown(self):
-        (self.context.folder / "log").open("a").write(f"down {self.count}\\n")
+        with (self.context.folder / "log").open("a") as file:
+            file.write(f"down {self.count}\\n")
     @hookimpl
     async def on_response(self, call, reply):
         self.count += 1

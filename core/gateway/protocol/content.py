@@ -104,12 +104,17 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
 class Message(msgspec.Struct, kw_only=True):
-    """One turn. A ``tool`` message holds only ``ToolResult`` parts."""
+    """One turn. A ``tool`` message holds only ``ToolResult`` parts.
+
+    ``spelling`` notes which of several equal wordings the origin used (normalised field → its word), so that a writer
+    of the same format can use it again; it carries no meaning, and other writers ignore it.
+    """
 
     role: Role
     content: list[Part] = []
     name: str | None = None
     extra: dict[str, Any] = {}
+    spelling: dict[str, str] = {}
 
     def text(self) -> str:
         """The message's text parts, joined; empty when it has none."""

@@ -48,7 +48,10 @@ class Choice(msgspec.Struct, kw_only=True):
 
 
 class ChatReply(msgspec.Struct, kw_only=True):
-    """A whole chat completion. ``created`` is in Unix seconds, None where the provider does not say."""
+    """A whole chat completion. ``created`` is in Unix seconds, None where the provider does not say.
+
+    ``spelling`` is the caller's request's, set before the reply is written for it.
+    """
 
     id: str
     model: str
@@ -58,6 +61,7 @@ class ChatReply(msgspec.Struct, kw_only=True):
     service_tier: str | None = None
     origin: str = ""
     extra: dict[str, Any] = {}
+    spelling: dict[str, str] = {}
 
 
 class Embedding(msgspec.Struct, kw_only=True):
@@ -69,11 +73,16 @@ class Embedding(msgspec.Struct, kw_only=True):
 
 
 class EmbeddingsReply(msgspec.Struct, kw_only=True):
-    """The vectors of an embeddings request, in the order of its input."""
+    """The vectors of an embeddings request, in the order of its input.
+
+    ``encoding_format`` is what the caller's request asked for, set before the reply is written for it; None leaves
+    each vector as the provider packed it.
+    """
 
     model: str
     embeddings: list[Embedding] = []
     usage: Usage | None = None
+    encoding_format: Literal["float", "base64"] | None = None
     origin: str = ""
     extra: dict[str, Any] = {}
 
@@ -88,13 +97,17 @@ class Event(msgspec.Struct, kw_only=True):
 
 
 class Start(Event, kw_only=True):
-    """The reply begins; ``usage`` is what is known so far (Anthropic counts the prompt here)."""
+    """The reply begins; ``usage`` is what is known so far (Anthropic counts the prompt here).
+
+    ``origin`` is the format that was read: only its own writer restores the ``extra`` of this and later events.
+    """
 
     id: str
     model: str
     created: int | None = None
     usage: Usage | None = None
     service_tier: str | None = None
+    origin: str = ""
     extra: dict[str, Any] = {}
 
 

@@ -68,7 +68,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
 
     System and developer instructions are messages at the place where they were said. ``origin`` names the format that
     was read, ``extra`` its fields without a place here: a writer of that format restores them, another names them as
-    dropped. ``max_tokens`` counts output tokens, reasoning included.
+    dropped. ``max_tokens`` counts output tokens, reasoning included. ``spelling`` is as in ``Message``.
     """
 
     model: str
@@ -106,6 +106,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
     cache_control: CacheControl | None = None
     origin: str = ""
     extra: dict[str, Any] = {}
+    spelling: dict[str, str] = {}
 
 
 class EmbeddingsRequest(msgspec.Struct, kw_only=True):

@@ -22,7 +22,13 @@ class Http1Server:
     """The listeners of one worker. ``app`` is an ASGI application; ``hand_over`` takes what is not HTTP/1.1."""
 
     def __init__(
-        self, app: Any, limits: Http1Limits, tls: ssl.SSLContext | None = None, hand_over: HandOver | None = None
+        self,
+        app: Any,
+        limits: Http1Limits,
+        tls: ssl.SSLContext | None = None,
+        *,
+        hand_over: HandOver | None = None,
+        changed: asyncio.Event | None = None,
     ) -> None:
         self.app = app
         self.limits = limits
@@ -32,6 +38,7 @@ class Http1Server:
         self.connections: set[Http1Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._tls = tls
+        self._changed = changed
         self._servers: list[asyncio.Server] = []
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -55,6 +62,8 @@ class Http1Server:
     def forget(self, connection: Http1Connection) -> None:
         """A connection has ended."""
         self.connections.discard(connection)
+        if self._changed is not None:
+            self._changed.set()
 
     def _sweep_all(self) -> None:
         now = self.loop.time()

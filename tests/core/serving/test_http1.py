@@ -187,12 +187,11 @@ def test_good_requests_in_front_of_a_bad_one_are_answered_however_the_bytes_are_
 def test_random_bytes_are_refused_or_awaited_and_never_break_the_front(
     reporter: Front, noise: bytes, head: bytes
 ) -> None:
-    with reporter.connect() as client:
-        with suppress(BrokenPipeError, ConnectionResetError):
-            client.sendall(head + noise)
-            client.shutdown(socket.SHUT_WR)
-            while client.recv(65536):
-                pass
+    with reporter.connect() as client, suppress(BrokenPipeError, ConnectionResetError):
+        client.sendall(head + noise)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65536):
+            pass
     assert exchange(reporter, [PROBE]).startswith(b"HTTP/1.1 200 OK")
 
 

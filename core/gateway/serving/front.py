@@ -1,0 +1,66 @@
+"""The connections of a worker: HTTP/1.1 by our own front, HTTP/2 by Hypercorn's protocols."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from gateway.serving.http1_limits import Http1Limits
+from gateway.serving.http1_server import Http1Server
+
+if TYPE_CHECKING:
+    from gateway.serving.hypercorn_worker import Server
+
+
+class Front:
+    """Speaks with clients on listening sockets. ``changed`` is set whenever a connection ends.
+
+    Hypercorn is imported when the first HTTP/2 client comes, for it takes as long to import as all the rest.
+    """
+
+    def __init__(self, app: Any, tls: ssl.SSLContext | None, limits: Http1Limits) -> None:
+        self.changed = asyncio.Event()
+        self._app = app
+        self._http1 = Http1Server(app, limits, tls, hand_over=self._hand_over, changed=self.changed)
+        self._hypercorn: Server | None = None
+        self._draining = False
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._http1.connections) + (0 if self._hypercorn is None else len(self._hypercorn.connections))
+
+    async def listen(self, sockets: list[socket.socket]) -> None:
+        """Accept connections on sockets that listen already."""
+        await self._http1.listen(sockets)
+
+    def stop_listening(self) -> None:
+        """Close our copies of the listening sockets, and ask the clients of open connections to go elsewhere."""
+        self._draining = True
+        self._http1.stop_listening()
+        if self._hypercorn is not None:
+            self._hypercorn.stop_listening()
+
+    async def close_idle(self) -> None:
+        """Close the connections without a call, now and as their calls end."""
+        self._http1.close_idle()
+        if self._hypercorn is not None:
+            await self._hypercorn.close_idle()
+
+    def cut(self) -> None:
+        """Drop what is left."""
+        self._http1.cut()
+        if self._hypercorn is not None:
+            self._hypercorn.cut()
+
+    def _hand_over(self, transport: asyncio.Transport) -> None:
+        """A TLS client that agreed on HTTP/2 speaks with Hypercorn from its first byte on."""
+        if self._hypercorn is None:
+            from gateway.serving.hypercorn_worker import Server  # noqa: PLC0415  # see the class
+
+            self._hypercorn = Server(self._app, None, self.changed)
+            if self._draining:
+                self._hypercorn.stop_listening()
+        self._hypercorn.adopt(transport)
