@@ -11,10 +11,11 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from gateway.config import GatewayConfig
-from gateway.endpoint import CallEndpoint, Exchange, request_id_of
+from gateway.endpoint import CallEndpoint, Exchange
 from gateway.errors import GatewayError, MethodNotAllowed, RouteNotFound, Unavailable
 from gateway.loading import load_format
 from gateway.registry import build
+from gateway.response import request_id_of
 from gateway.state import Gateway
 
 if TYPE_CHECKING:

@@ -203,6 +203,15 @@ class Call:
             self.json_body = JsonObject(self.body)
         return self.json_body
 
+    def rewrite(self, body: bytes) -> None:
+        """Go on with another body in place of the caller's: for a guard that masks, in ``on_request``.
+
+        The model, and whether the call streams, are settled by then and stay as the caller's own body said.
+        """
+        self.body = body
+        self.json_body = None
+        self.request_cache = None
+
     @property
     def provider(self) -> Provider | None:
         """The provider of the current target."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import re
 from typing import TYPE_CHECKING, Any
 
 from gateway.body import drain, read_body
@@ -22,7 +20,7 @@ from gateway.errors import (
 from gateway.format import Format
 from gateway.forward import forward
 from gateway.protocol import ChatRequest
-from gateway.response import head_of
+from gateway.response import head_of, request_id_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway")
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 _NO_REQUEST = ChatRequest(model="")
 
 
@@ -241,12 +238,3 @@ class Exchange:
         if self._cause is None and self.task is not None and not self.task.done():
             self._cause = cause
             self.task.cancel()
-
-
-def request_id_of(headers: dict[bytes, bytes]) -> str:
-    """The caller's own request id where it has a safe form, else a new one."""
-    for name in (b"x-request-id", b"x-client-request-id"):
-        given = headers.get(name)
-        if given is not None and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
-            return text
-    return f"req_{os.urandom(12).hex()}"

@@ -82,16 +82,20 @@ class JsonObject:
         return b"".join(pieces)
 
 
-def _spans(body: bytes) -> dict[str, tuple[int, int]]:
+def _members(body: bytes) -> dict[str, msgspec.Raw]:
     _check_utf8(body)
     try:
-        members = _decode_members(body)
+        return _decode_members(body)
     except RecursionError:
         raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
     except msgspec.ValidationError:
         raise InvalidRequest("The request body must be a JSON object.", code="invalid_json") from None
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+
+
+def _spans(body: bytes) -> dict[str, tuple[int, int]]:
+    members = _members(body)
     spans: dict[str, tuple[int, int]] = {}
     view = memoryview(body)
     key = ""

@@ -1,7 +1,9 @@
-"""The head of an answer."""
+"""The head of an answer, and the id that it carries."""
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +11,7 @@ if TYPE_CHECKING:
 
 _STREAM_HEAD: RawHeaders = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 _LONGEST_DROPPED = 2048
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
 
 def head_of(call: Call, reply: Reply) -> RawHeaders:
@@ -38,3 +41,12 @@ def head_of(call: Call, reply: Reply) -> RawHeaders:
 def _latin(text: str) -> bytes:
     """Text as a header's value: what no header may carry is replaced."""
     return "".join(c if c.isprintable() else "?" for c in text).encode("latin-1", "replace")
+
+
+def request_id_of(headers: dict[bytes, bytes]) -> str:
+    """The caller's own request id where it has a safe form, else a new one."""
+    for name in (b"x-request-id", b"x-client-request-id"):
+        given = headers.get(name)
+        if given is not None and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
+            return text
+    return f"req_{os.urandom(12).hex()}"

@@ -1,16 +1,30 @@
-"""The only file that opens a connection to a provider."""
+"""The way to a provider: what is asked, what comes back, and the pool of connections to one base URL.
+
+Only ``upstream*.py`` opens a connection to a provider. This file holds the contract and is quick to import; what
+does the work (``upstream_pool`` and below, on aiohttp) is imported with the first use, or ahead of it by ``preload``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway.config import Timeouts
+from gateway.errors import UpstreamUnreachable
+from gateway.upstream_head import HeadWriter
+
+if TYPE_CHECKING:
+    from gateway.upstream_pool import Pool
 
 
 class UpstreamRequest(msgspec.Struct, kw_only=True):
-    """A request to a provider. ``path`` is appended to the base URL; ``headers`` have lower-case names, no host, no length."""
+    """A request to a provider.
+
+    ``path`` is appended to the base URL; ``headers`` have lower-case names, no host, no length. ``stream`` says that
+    the body of the answer comes in pieces: the first of them counts as the first token.
+    """
 
     path: str
     headers: list[tuple[str, str]]
@@ -20,7 +34,10 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
 
 
 class UpstreamOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to hold connections to one provider. Durations in seconds, sizes in bytes; ``limit`` 0 is none."""
+    """How to hold connections to one provider. Durations in seconds, sizes in bytes; ``limit`` 0 is none.
+
+    ``ca`` is a PEM file of the authorities to trust instead of the system's.
+    """
 
     limit: int = 0
     keepalive: float = 30.0
@@ -28,6 +45,7 @@ class UpstreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_head: int = 64 * 1024
     max_body: int = 64 * 1024 * 1024
     max_error_body: int = 64 * 1024
+    ca: str | None = None
 
 
 DEFAULT_OPTIONS = UpstreamOptions()
@@ -39,6 +57,10 @@ class UpstreamReply:
     status: int
     headers: dict[str, str]
     """Lower-case names; the last value of a repeated one."""
+    reused: bool = False
+    """Whether the connection had carried an earlier exchange."""
+    first_byte_at: float = 0.0
+    """When the first byte of the answer arrived (``time.perf_counter()``)."""
 
     async def read(self) -> bytes:
         """The whole body, at most ``max_body`` (``max_error_body`` cuts an error's)."""
@@ -53,14 +75,44 @@ class UpstreamReply:
 
 
 class Upstream:
-    """Connections to one base URL."""
+    """Connections to one base URL; raises ConfigError for one that cannot be used.
+
+    Belongs to the event loop in which it is first used.
+    """
 
     def __init__(self, base_url: str, options: UpstreamOptions = DEFAULT_OPTIONS) -> None:
         self.base_url = base_url
         self.options = options
+        self._heads = HeadWriter(base_url)
+        self._pool: Pool | None = None
+        self._closed = False
 
     async def send(self, request: UpstreamRequest, timeouts: Timeouts) -> UpstreamReply:
-        raise NotImplementedError
+        """Send one request and wait for the head of its answer; an error status is an answer too.
+
+        Raises InvalidRequest for a header or path that cannot be sent, else an UpstreamError. A request is sent a
+        second time in one case only: its connection was from the pool and closed without one byte of an answer.
+        Cancelling this, or a read of the reply, closes the connection at once.
+        """
+        if self._pool is None:
+            self._pool = self._open()
+        return await self._pool.send(request, timeouts)
 
     async def close(self) -> None:
-        raise NotImplementedError
+        """Close all connections, also those in use, and wait until they are closed."""
+        self._closed = True
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await pool.close()
+
+    def _open(self) -> Pool:
+        from gateway.upstream_pool import Pool  # noqa: PLC0415  # aiohttp takes a third of a second
+
+        if self._closed:
+            raise UpstreamUnreachable(f"The connections to {self._heads.where} are closed.")
+        return Pool(self._heads, self.options)
+
+
+def preload() -> None:
+    """Import what sending needs, so that the first request does not wait for it."""
+    from gateway import upstream_pool  # noqa: F401, PLC0415  # for its effect

@@ -144,10 +144,21 @@ def test_a_stream_that_ends_politely_before_its_end_mark_was_cut() -> None:
 def test_an_error_event_of_the_provider_ends_the_stream() -> None:
     event = b'data: {"error":{"message":"worker died","type":"server_error","param":null,"code":null}}\n\n'
     with ScriptedProvider() as up, gateway_in_front_of(up) as gateway:
-        up.stream([*STREAM[:2], event, b"data: [DONE]\n\n"])
+        up.stream([*STREAM[:2], event, b"data: [DONE]\n\n"], gap=0.03)
         answer = gateway.post("/v1/chat/completions", {**ASK, "stream": True})
     assert "worker died" in json.loads(answer.events()[-1].data)["error"]["message"]
     assert b"[DONE]" not in answer.body
+
+
+def test_an_error_event_before_anything_was_sent_is_tried_elsewhere() -> None:
+    event = b'data: {"error":{"message":"overloaded","type":"server_error","param":null,"code":null}}\n\n'
+    model = '[models.m]\ntargets = ["up/a"]\nfallbacks = ["second/b"]\nretries = 0\n'
+    with ScriptedProvider() as up, ScriptedProvider() as second, gateway_in_front_of(up, second, more=model) as gateway:
+        up.stream([event])
+        second.stream(STREAM)
+        answer = gateway.post("/v1/chat/completions", {**ASK, "model": "m", "stream": True})
+    assert answer.headers["x-gateway-provider"] == "second"
+    assert answer.events()[-1].data == b"[DONE]"
 
 
 def test_a_torn_event_is_never_sent() -> None:

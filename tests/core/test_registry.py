@@ -95,7 +95,8 @@ def test_a_plugin_that_cannot_be_had_is_a_problem_that_names_it(tmp_path: Path, 
 
 
 def test_all_problems_of_all_plugins_are_told_at_once(tmp_path: Path) -> None:
-    toml = '[plugins.ecko]\n[plugins.rate_limit]\nrequests = 3\n[models.m]\nstrategy = "weigthed"\ntargets = ["echo/echo"]\n[plugins.echo]\n'
+    model = '[models.m]\nstrategy = "weigthed"\ntargets = ["echo/echo"]\n'
+    toml = f"[plugins.ecko]\n[plugins.rate_limit]\nrequests = 3\n{model}[plugins.echo]\n"
     text = "\n".join(problems(toml, tmp_path))
     assert 'did you mean "echo"?' in text
     assert "requests" in text

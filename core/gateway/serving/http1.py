@@ -168,7 +168,7 @@ class Http1Connection(asyncio.Protocol):
         """An answer has been written to its end: begin with the next request, or close."""
         self._active = None
         if cycle.close or not cycle.complete:
-            self.close()
+            self._close_gently()
             return
         if self._waiting:
             self._begin(self._waiting.popleft())

@@ -163,15 +163,7 @@ class Http1Cycle:
             return
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
-        if self._mute:
-            body = b""
-        if self._chunked:
-            if body:
-                body = b"%x\r\n%b\r\n" % (len(body), body)
-            if not more:
-                body += b"0\r\n\r\n"
-        if self._head:
-            body, self._head = self._head + body, b""
+        body = self._framed(body, more)
         connection = self._connection
         if not more:
             self.responded = True
@@ -183,6 +175,19 @@ class Http1Cycle:
             connection.write(body)
             if connection.writing_paused:
                 await connection.writable()
+
+    def _framed(self, body: bytes, more: bool) -> bytes:
+        """A part of the body as it goes over the wire, behind the head if that is still to be sent."""
+        if self._mute:
+            body = b""
+        if self._chunked:
+            if body:
+                body = b"%x\r\n%b\r\n" % (len(body), body)
+            if not more:
+                body += b"0\r\n\r\n"
+        if self._head:
+            body, self._head = self._head + body, b""
+        return body
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.started = True

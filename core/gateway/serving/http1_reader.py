@@ -58,14 +58,11 @@ class RequestReader:
         if self.reading is None:
             self._head_bytes += len(data)
             self._seen = self._seen + data if self.in_head else data
+        behind_offer = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            # A server may ignore an offer to switch protocols (RFC 9110, 7.8), and Java's client makes one with each
-            # request. llhttp stops behind such a head, and leaves a body for the other protocol to read: another
-            # parser is given the head without the offer, and what follows.
-            self._parser = httptools.HttpRequestParser(self)
-            self.feed(self._without_offer() + data[int(offer.args[0]) :])
+            behind_offer = int(offer.args[0])
         except httptools.HttpParserCallbackError as error:
             if isinstance(error.__context__, Refused):
                 raise error.__context__ from None
@@ -74,6 +71,12 @@ class RequestReader:
             # Bytes behind the last request of a connection are nobody's.
             if "Connection: close" not in str(error):
                 raise _unreadable(data, str(error)) from None
+        if behind_offer is not None:
+            # A server may ignore an offer to switch protocols (RFC 9110, 7.8), and Java's client makes one with each
+            # request. llhttp stops behind such a head, and leaves a body for the other protocol to read: another
+            # parser is given the head without the offer, and what follows.
+            self._parser = httptools.HttpRequestParser(self)
+            self.feed(self._without_offer() + data[behind_offer:])
         if self.in_head and self._head_bytes > self._limits.head_bytes:
             raise _too_large_head()
 
@@ -110,6 +113,19 @@ class RequestReader:
             raise Refused(505, "http_version", "Only HTTP is spoken here.")
         if method not in _METHODS:
             raise Refused(501, "method", f"{method.decode()} is not offered here.")
+        expects = self._check_fields(version)
+        connection = self._connection
+        cycle = Http1Cycle(
+            connection, self._scope_of(method, version), keep_alive=parser.should_keep_alive(), expects=expects
+        )
+        self.reading = cycle
+        self._head_bytes = 0
+        self.body_bytes = 0
+        self.body_began = self._connection.loop.time()
+        connection.take(cycle)
+
+    def _check_fields(self, version: str) -> bool:
+        """Refuse what may be read in two ways; True if the client waits for 100 Continue."""
         expects = hosts = False
         for name, value in self._headers:
             if name == b"transfer-encoding":
@@ -125,15 +141,7 @@ class RequestReader:
                 hosts = True
         if not hosts and version == "1.1":
             raise Refused(400, "framing", "The request has no Host field.")
-        connection = self._connection
-        cycle = Http1Cycle(
-            connection, self._scope_of(method, version), keep_alive=parser.should_keep_alive(), expects=expects
-        )
-        self.reading = cycle
-        self._head_bytes = 0
-        self.body_bytes = 0
-        self.body_began = self._connection.loop.time()
-        connection.take(cycle)
+        return expects
 
     def _scope_of(self, method: bytes, version: str) -> dict[str, Any]:
         url = self._url
@@ -165,8 +173,9 @@ class RequestReader:
         lines = [self._offer]
         for name, value in self._headers:
             if name == b"connection":
-                value = b", ".join(w for w in value.split(b",") if w.strip().lower() in (b"close", b"keep-alive"))
-            if name not in (b"upgrade", b"http2-settings") and (value or name != b"connection"):
+                words = [word.strip().lower() for word in value.split(b",")]
+                lines += [b"connection: %b\r\n" % word for word in words if word in (b"close", b"keep-alive")]
+            elif name not in (b"upgrade", b"http2-settings"):
                 lines.append(b"%b: %b\r\n" % (name, value))
         return b"".join(lines) + b"\r\n"
 

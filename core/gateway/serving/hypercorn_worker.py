@@ -67,9 +67,9 @@ class Context(WorkerContext):
 class Server:
     """A worker's connections. ``changed`` is set whenever one ends."""
 
-    def __init__(self, app: ASGIApplication, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, app: ASGIApplication, tls: ssl.SSLContext | None, changed: asyncio.Event | None = None) -> None:
         self.connections: set[Connection] = set()
-        self.changed = asyncio.Event()
+        self.changed = changed or asyncio.Event()
         self._app = ASGIWrapper(cast(Any, app))
         self._tls = tls
         self._config = hypercorn_config()
@@ -85,6 +85,12 @@ class Server:
                 self._accept, sock=sock, backlog=BACKLOG, ssl=self._tls, ssl_handshake_timeout=handshake
             )
             self._servers.append(server)
+
+    def adopt(self, transport: asyncio.Transport) -> None:
+        """Speak on a connection that someone else accepted; nothing may have been read from it."""
+        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._accept)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
     def stop_listening(self) -> None:
         """Close our copies of the listening sockets; answers tell the clients of open connections to go elsewhere."""

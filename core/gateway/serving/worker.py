@@ -16,18 +16,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.errors import ConfigError
+from gateway.serving.change import Change, problems_of
 from gateway.serving.control import (
     Abort,
     Channel,
     Commit,
-    Committed,
     Drain,
     End,
     Failed,
     Leaving,
     Prepare,
-    Prepared,
     Ready,
     Serve,
     Start,
@@ -40,12 +38,12 @@ if TYPE_CHECKING:
     from gateway.config import GatewayConfig
     from gateway.serving.document import Document
     from gateway.serving.hypercorn_worker import Server
-    from gateway.state import Gateway
 
 log = logging.getLogger("gateway.serving")
 
 ABORT_SECONDS = 0.8  # for the error events of calls that are ended to reach their clients
 SHUTDOWN_SECONDS = 5.0  # for plugins to flush and close
+SETTLE_SECONDS = 0.25  # for connections that were accepted, or waited to be, when the listening socket was closed
 ORPHAN_LINGER = 0.25
 
 
@@ -67,8 +65,7 @@ class Worker:
         self._app: App
         self._server: Server
         self._sockets: list[socket.socket] = []
-        self._prepared: tuple[int, Gateway] | None = None
-        self._changing: asyncio.Task[None] | None = None
+        self._change: Change
         self._serving = False
         self._draining = asyncio.Event()
         self._deadline = float("inf")
@@ -110,9 +107,10 @@ class Worker:
             self._app = self._make(config)
             await self._app.startup()
         except Exception as error:  # noqa: BLE001  # logged, and told to the parent
-            self._channel.send(Failed(_problems(error, "the gateway cannot start")))
+            self._channel.send(Failed(problems_of(error, "the gateway cannot start")))
             return False
         self._server = Server(self._app, context)
+        self._change = Change(self._app, self._channel, self._read)
         return True
 
     def _read(self, document: Document) -> GatewayConfig:
@@ -137,11 +135,11 @@ class Worker:
                 self._serving = True
                 await self._server.listen(self._sockets)
             case Prepare(number, document):
-                self._changing = asyncio.create_task(self._prepare(number, document))
+                self._change.prepare(number, document)
             case Commit(number):
-                self._changing = asyncio.create_task(self._commit(number))
+                self._change.commit(number)
             case Abort():
-                await self._give_up_change()
+                await self._change.give_up()
             case Drain(seconds, linger):
                 self._begin_drain(seconds, linger)
             case End():
@@ -154,36 +152,6 @@ class Worker:
 
     def _drain_seconds(self) -> float:
         return self._app.current.config.server.drain_seconds if self._serving else 0.0
-
-    async def _prepare(self, number: int, document: Document) -> None:
-        try:
-            gateway = await self._app.prepare(self._read(document))
-        except Exception as error:  # noqa: BLE001  # logged, and told to the parent
-            self._channel.send(Prepared(number, _problems(error, "the configuration cannot be used"), []))
-            return
-        self._prepared = number, gateway
-        self._channel.send(Prepared(number, [], list(gateway.warnings)))
-
-    async def _commit(self, number: int) -> None:
-        problems: list[str] = []
-        if self._prepared is None or self._prepared[0] != number:
-            problems = ["nothing of this number is prepared"]
-        else:
-            gateway, self._prepared = self._prepared[1], None
-            try:
-                await self._app.commit(gateway)
-            except Exception as error:  # noqa: BLE001  # logged, and told to the parent
-                problems = _problems(error, "the change failed")
-        self._channel.send(Committed(number, problems))
-
-    async def _give_up_change(self) -> None:
-        """Discard what is prepared, or is being prepared."""
-        if self._changing is not None and not self._changing.done():
-            self._changing.cancel()
-            await asyncio.wait({self._changing}, timeout=ABORT_SECONDS)
-        if self._prepared is not None:
-            gateway, self._prepared = self._prepared[1], None
-            await self._app.discard(gateway)
 
     def _begin_drain(self, seconds: float, linger: float) -> None:
         """Set the limits of the drain; a second word can only make them shorter."""
@@ -198,33 +166,44 @@ class Worker:
         """Let the open calls end, then end the rest, then stop the plugins."""
         self._app.begin_drain()
         self._server.stop_listening()
-        loop = asyncio.get_running_loop()
-        closed = False
-        while self._server.connections and (now := loop.time()) < self._deadline:
-            if not closed and now >= self._linger_until:
-                closed = True
-                await self._server.close_idle()
-            await self._change(self._deadline if closed else min(self._deadline, self._linger_until))
+        await self._until_calls_end()
         if self._server.connections:
             log.warning("%d calls are still open and are ended", self._app.active)
             await self._server.close_idle()
             self._app.abort_calls()
-            limit = loop.time() + ABORT_SECONDS
-            while self._server.connections and loop.time() < limit:
-                await self._change(limit)
+            limit = asyncio.get_running_loop().time() + ABORT_SECONDS
+            while self._server.connections and asyncio.get_running_loop().time() < limit:
+                self._server.changed.clear()
+                await self._event(limit)
             self._server.cut()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._app.wait_idle(), ABORT_SECONDS)
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
-                await self._give_up_change()
+                await self._change.give_up()
                 await self._app.shutdown()
         except TimeoutError:
             log.error("the plugins did not stop within %g s", SHUTDOWN_SECONDS)  # noqa: TRY400  # the cause is known
 
-    async def _change(self, until: float) -> None:
+    async def _until_calls_end(self) -> None:
+        """Wait for the last connection, closing the idle ones when their time has come; at the latest the deadline."""
+        loop = asyncio.get_running_loop()
+        # Connections that were accepted at the last moment are not known yet.
+        settled = min(loop.time() + SETTLE_SECONDS, self._linger_until)
+        closing = False
+        while True:
+            self._server.changed.clear()
+            now = loop.time()
+            if now >= self._deadline or (now >= settled and not self._server.connections):
+                return
+            if now >= self._linger_until and not closing:
+                closing = True
+                await self._server.close_idle()
+            moments = (settled, self._linger_until, self._deadline)
+            await self._event(min(moment for moment in moments if moment > now))
+
+    async def _event(self, until: float) -> None:
         """Wait until a connection ends, the limits change, or ``until`` on the loop's clock."""
-        self._server.changed.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._server.changed.wait(), max(0.0, until - asyncio.get_running_loop().time()))
 
@@ -235,13 +214,6 @@ def _inherited(number: int) -> socket.socket:
     sock.set_inheritable(False)
     sock.setblocking(False)
     return sock
-
-
-def _problems(error: Exception, what: str) -> list[str]:
-    if isinstance(error, ConfigError):
-        return error.problems
-    log.error("%s", what, exc_info=error)
-    return [f"{what}: {type(error).__name__}: {error}"]
 
 
 async def _live(control: int, make: Callable[[GatewayConfig], App]) -> int:

@@ -8,15 +8,13 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from gateway.endpoint import request_id_of
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound
-from gateway.loading import CannotLoad, load_format
+from gateway.response import request_id_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from gateway.call import Principal
-    from gateway.format import Format
     from gateway.state import Gateway
 
 PAGE = 20
@@ -42,7 +40,9 @@ class Models:
         try:
             status, body = 200, msgspec.json.encode(self._answer(scope, anthropic=anthropic))
         except GatewayError as error:
-            status, body = error.status, _format(anthropic=anthropic).write_error(error, request_id)
+            # The path says whose dialect renders it.
+            path = "/v1/messages" if anthropic else "/v1/chat/completions"
+            status, body = error.status, self.gateway.render_error(path, error, request_id)
             extra = error.response_headers()
         head = [
             (b"content-type", b"application/json"),
@@ -123,12 +123,3 @@ def _place(names: list[str], name: str, param: str) -> int:
     if name not in names:
         raise InvalidRequest(f"{param} names no model of the list: {name!r}.", param=param)
     return names.index(name)
-
-
-def _format(*, anthropic: bool) -> Format:
-    if anthropic:
-        try:
-            return load_format("anthropic_messages")
-        except CannotLoad:
-            pass
-    return load_format("openai_chat")

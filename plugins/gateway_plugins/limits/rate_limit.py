@@ -139,15 +139,17 @@ class RateLimit(Plugin):
         waits = {"requests": requests.wait or 0 if requests else 0, "tokens": by_token.wait or 0 if by_token else 0}
         name = max(waits, key=waits.__getitem__)
         if waits[name] == 0:
+            many = "1 request" if rule.concurrency == 1 else f"{rule.concurrency} requests"
             return RateLimited(
-                f"Rate limit reached for {subject}: {rule.concurrency} requests at once. Try again when one has ended.",
+                f"Rate limit reached for {subject}: {many} at once. Try again when one has ended.",
                 retry_after=1.0,
             )
         limit = rule.requests if name == "requests" else rule.tokens
         assert limit is not None
+        unit = name.removesuffix("s") if limit.per_minute == 1 else name
         needs = f" (this one may need {tokens})" if name == "tokens" else ""
         return RateLimited(
-            f"Rate limit reached for {subject}: {limit.per_minute} {name} per minute{needs}. "
+            f"Rate limit reached for {subject}: {limit.per_minute} {unit} per minute{needs}. "
             f"Try again in {go_duration(waits[name])}.",
             retry_after=waits[name] / 1e9,
         )

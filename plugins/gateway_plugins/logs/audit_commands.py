@@ -67,6 +67,7 @@ def list_calls(reader: AuditReader, args: argparse.Namespace) -> int:
     filters = Filters(errors=args.errors, model=args.model, key=args.key, since=args.since)
     seen = reader.last_rowid()
     rows = reader.latest(filters, args.n)
+    seen = max([seen, *(row["rowid"] for row in rows)])
     if args.json and not args.follow:
         _print(json.dumps([_readable(row) for row in rows], indent=2))
         return 0

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from gateway.call import Call
@@ -64,7 +65,9 @@ class Echo(Provider):
     async def _chat(self, body: bytes) -> UpstreamReply:
         request = _CHAT.read_request(body)
         self._check_model(request.model)
-        reply = echo_chat.answer(request, f"chatcmpl-{_random_id()}", lambda: f"call_{_random_id()}")
+        answer = partial(echo_chat.answer, request, f"chatcmpl-{_random_id()}", lambda: f"call_{_random_id()}")
+        # A caller's schema may take a while to satisfy, which other calls must not wait for.
+        reply = await asyncio.to_thread(answer) if request.tools or request.response_format else answer()
         reply.created = int(time.time())
         if request.stream:
             return EchoReply(200, stream=_streamed(request, reply, self.config.delay))

@@ -53,14 +53,13 @@ def _join_steps(a: Any, b: Any) -> Any:
     return int(common) if common.denominator == 1 else float(common)
 
 
-def patterns_of(schema: dict[str, Any]) -> list[str]:
-    """All patterns of a joined schema: ``pattern`` is a list where several were joined."""
-    pattern = schema.get("pattern", [])
-    return [pattern] if isinstance(pattern, str) else pattern
+def listed(value: Any) -> list[Any]:
+    """The values of a keyword that is a list where several were joined: ``pattern``, ``format``."""
+    return value if isinstance(value, list) else [value]
 
 
-def _join_patterns(a: Any, b: Any) -> list[str]:
-    return list(dict.fromkeys([*patterns_of({"pattern": a}), *patterns_of({"pattern": b})]))
+def _join_lists(a: Any, b: Any) -> list[Any]:
+    return list(dict.fromkeys([*listed(a), *listed(b)]))
 
 
 def _larger(a: Any, b: Any) -> Any:
@@ -94,7 +93,8 @@ def _conjunction(a: Any, b: Any) -> Any:
 _JOINED: dict[str, Callable[[Any, Any], Any]] = {
     "type": _join_types,
     "multipleOf": _join_steps,
-    "pattern": _join_patterns,
+    "pattern": _join_lists,
+    "format": _join_lists,
     "required": _union,
     "dependentRequired": _needs,
     "dependentSchemas": _tables,

@@ -22,8 +22,8 @@ _DIGIT = ((48, 57),)
 _WORD = ((48, 57), (65, 90), (95, 95), (97, 122))
 _SPACE = ((9, 13), (32, 32), (160, 160), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F), (0x3000, 0x3000))
 _LINE_ENDS = ((10, 10), (13, 13), (0x2028, 0x2029))
-MOST_WORK = 500_000
-"""How many positions one match may look at: some 50 ms."""
+MOST_WORK = 200_000
+"""How many positions one match may look at: some 20 ms."""
 # Pleasant characters come first when a class leaves the choice.
 _PREFERRED = "a0A" + "".join(map(chr, range(33, 127))) + " é\n"
 _REPEATED = 64

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from gateway_plugins.providers.echo_check import Unsatisfiable, fits_pattern
-from gateway_plugins.providers.echo_merge import patterns_of
+from gateway_plugins.providers.echo_merge import listed
 from gateway_plugins.providers.echo_pattern import NotUnderstood, parse, samples
 
 LONGEST = 65_536
 """The longest string that is made, in characters."""
 
+_LENGTHS = 20
 _WORD = "echo"
 # For each format: a usual value, and one with a place (%s) where it can grow by harmless characters.
 _FORMATS: dict[str, tuple[str, ...]] = {
@@ -50,25 +51,28 @@ def strings(schema: dict[str, Any], path: str) -> Iterator[str]:
         raise Unsatisfiable("minLength", path, f"more than {LONGEST} characters are not made")
     if least > most:
         raise Unsatisfiable("minLength", path, "minLength exceeds maxLength")
-    patterns, form = patterns_of(schema), schema.get("format")
-    for text in _candidates(patterns, form, int(least), int(most), path):
+    patterns, formats = listed(schema.get("pattern", [])), listed(schema.get("format", []))
+    for text in _candidates(patterns, formats, int(least), int(most), path):
         if (
             least <= len(text) <= most
             and all(fits_pattern(text, pattern, path) for pattern in patterns)
-            and _has_format(text, form)
+            and all(_has_format(text, form) for form in formats)
         ):
             yield text
 
 
-def _candidates(patterns: list[str], form: Any, least: int, most: int, path: str) -> Iterator[str]:
-    if form in _FORMATS:
+def _candidates(patterns: list[str], formats: list[str], least: int, most: int, path: str) -> Iterator[str]:
+    known = [form for form in formats if form in _FORMATS]
+    for form in known:
         yield from _formatted(form, least)
     for pattern in patterns:
         try:
-            yield from samples(parse(pattern), least)
+            node = parse(pattern)
+            for length in range(least, min(most, least + _LENGTHS) + 1):
+                yield from samples(node, length)
         except NotUnderstood as error:
             raise Unsatisfiable("pattern", path, f"the pattern {pattern!r} has {error}") from None
-    if not patterns and form not in _FORMATS:
+    if not patterns and not known:
         yield from _words(least, most)
 
 

@@ -84,8 +84,7 @@ def _valid() -> list[Case]:
         Case("h2c-offer-then-pipelined", GET + H2C + b"\r\n" + GET + b"\r\n", (get, get)),
         Case("two-spaces", b"GET  /g HTTP/1.1\r\nHost: h\r\n\r\n", (get,)),
     ]
-    for count in (2, 3, 10, 50):
-        cases.append(Case(f"pipelined-gets-{count}", (GET + b"\r\n") * count, (get,) * count))
+    cases += [Case(f"pipelined-gets-{n}", (GET + b"\r\n") * n, (get,) * n) for n in (2, 3, 10, 50)]
     for size in (1, 2, 3, 7, 15, 16, 17, 255, 256):
         text = bytes(range(256)) * 4
         pieces = [text[i : i + size] for i in range(0, len(text), size)]

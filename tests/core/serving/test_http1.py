@@ -329,11 +329,10 @@ def test_a_client_that_does_not_read_holds_the_application_and_is_cut_at_the_lim
 
 
 def test_an_application_that_does_not_take_the_body_holds_the_client() -> None:
-    go = threading.Event()
+    go = asyncio.Event()
 
     async def reluctant(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        while not go.is_set():
-            await asyncio.sleep(0.01)
+        await go.wait()
         await reporting(scope, receive, send)
 
     with front(reluctant) as running, running.connect() as client:
@@ -344,7 +343,7 @@ def test_an_application_that_does_not_take_the_body_holds_the_client() -> None:
             while sent < 30_000_000:
                 sent += client.send(b"x" * min(65536, 30_000_000 - sent))
         assert sent < 20_000_000
-        go.set()
+        running.call(go.set)
         client.settimeout(5)
         client.sendall(b"x" * (30_000_000 - sent))
         assert b"POST /p 30000000" in client.recv(4096)

@@ -1,0 +1,261 @@
+"""One connection to a provider: aiohttp's HTTP/1.1 parser, with time limits, caps and a memory of its first byte."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from enum import IntEnum
+from math import inf
+from typing import Final
+
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.http import RawResponseMessage
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.streams import StreamReader
+
+from gateway.config import Timeouts
+from gateway.errors import UpstreamTimeout
+from gateway.upstream_errors import timed_out
+
+MOST_INTERIM: Final = 16
+"""How many 1xx answers may come before the final one."""
+STREAM_BUFFER: Final = 64 * 1024
+"""Twice this may lie unread before the connection is paused; whole answers, read at once, get more."""
+WHOLE_BUFFER: Final = 256 * 1024
+CLOCK_GRAIN: Final = 0.001
+"""The loop's clock may be this coarse, in seconds."""
+
+Message = tuple[RawResponseMessage, StreamReader]
+
+
+class _Phase(IntEnum):
+    SENDING = 0
+    WAITING = 1
+    """For the head, and the first piece of a stream's body."""
+    BODY = 2
+
+
+class Wire(ResponseHandler):
+    """A pooled connection, which does one exchange after the other.
+
+    There is one timer for a connection, not one for each exchange or event: when it fires it looks at what is due
+    by then, and mostly sets itself again.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, where: str, max_head: int, max_age: float) -> None:
+        super().__init__(loop)
+        self.exchanges = 0
+        self.busy = False
+        self.answered = False
+        """Whether the head of the final answer has arrived."""
+        self.first_byte_at = 0.0
+        """``time.perf_counter()`` at the first byte of the answer; 0 while there is none."""
+        self.head_bytes = 0
+        """What had arrived when the head was complete: at least the head."""
+        self.waiting_since = 0.0
+        """Loop time since which someone waits for the body, or to write; 0 while none does."""
+        self.failure: Exception | None = None
+        """Why this side broke the connection."""
+        self._where = where
+        self._max_head = max_head
+        self._good_until = loop.time() + max_age
+        self._interim = 0
+        self._phase = _Phase.SENDING
+        self._limits = Timeouts()
+        self._until = self._total_until = inf
+        self._unsent = 0
+        self._clock: asyncio.TimerHandle | None = None
+        self._clock_at = inf
+
+    @property
+    def reusable(self) -> bool:
+        """Whether an idle connection is clean and young enough for another exchange."""
+        return not self.should_close and self._loop.time() < self._good_until
+
+    def begin(self, limits: Timeouts, total_until: float, *, whole: bool, bodiless: bool) -> None:
+        """Start an exchange; ``total_until`` is a loop time. Nothing may have been written yet."""
+        self.exchanges += 1
+        self.busy = True
+        self.answered = False
+        self.first_byte_at = self.waiting_since = 0.0
+        self.head_bytes = self._interim = 0
+        self._limits = limits
+        self._total_until = total_until
+        self.set_response_params(
+            skip_payload=bodiless,
+            read_until_eof=True,
+            auto_decompress=True,
+            read_bufsize=WHOLE_BUFFER if whole else STREAM_BUFFER,
+            max_field_size=self._max_head,
+        )
+
+    async def send(self, head: bytes, body: bytes) -> None:
+        """Write a request. A large body waits for the peer to take it, and ends early if the peer refuses it."""
+        transport = self.transport
+        assert transport is not None
+        if len(body) <= STREAM_BUFFER:
+            transport.write(head + body)
+        else:
+            transport.write(head)
+            view = memoryview(body)
+            for start in range(0, len(body), WHOLE_BUFFER):
+                transport.write(view[start : start + WHOLE_BUFFER])
+                if self.writing_paused:
+                    await self._drained(transport)
+                if self._refused() or transport.is_closing():
+                    self.force_close()
+                    break
+        now = self._loop.time()
+        limit = self._limits.first_token
+        self._phase = _Phase.WAITING
+        self._until = inf if limit is None else now + limit
+        self._arm(self._due(now))
+
+    def flowing(self) -> None:
+        """From now on the body comes piece by piece, each within the idle limit."""
+        self._phase = _Phase.BODY
+        self._arm(self._due(self._loop.time()))
+
+    def rest(self) -> None:
+        """End an exchange whose answer is complete."""
+        self.busy = self.answered = False
+
+    def fail(self, error: Exception) -> None:
+        """Break the connection; whoever waits for it gets ``error``."""
+        self.failure = self.failure or error
+        self.set_exception(error)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def abandon(self, connection: Connection) -> None:
+        """Close the connection at once, unfinished, and free its place in the pool."""
+        self.fail(ConnectionAbortedError("closed by this side"))
+        self.busy = False
+        connection.close()
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
+
+    # The protocol: what asyncio, the parser and the connector call.
+
+    def data_received(self, data: bytes) -> None:
+        if not self.answered and data:
+            if not self.busy:
+                # An unasked answer (a 408 before the close, or worse) would be taken for the next request's.
+                self.fail(BadHttpMessage("bytes outside an exchange"))
+                return
+            if not self.first_byte_at:
+                self.first_byte_at = time.perf_counter()
+            self.head_bytes += len(data)
+            super().data_received(data)
+            if not self.answered and self.head_bytes > self._max_head:
+                self.fail(BadHttpMessage(f"the head has more than {self._max_head} bytes"))
+            return
+        super().data_received(data)
+
+    def feed_data(self, data: Message, size: int = 0) -> None:
+        code = data[0].code
+        if code < 200 and code != 101:
+            self._interim += 1
+            if self._interim > MOST_INTERIM and self.failure is None:
+                self.fail(BadHttpMessage(f"more than {MOST_INTERIM} interim answers"))
+            return
+        self.answered = True
+        super().feed_data(data, size)
+        waiter = self._drain_waiter
+        if waiter is not None and self._refused():
+            self._drain_waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        # Bytes that cannot be parsed end the queue of heads, but not by themselves a body that is being read.
+        self._end_body(exc)
+        if exc_cause is None:
+            super().set_exception(exc)
+        else:
+            super().set_exception(exc, exc_cause)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # The reader calls this for every piece it takes.
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
+    def close(self) -> None:
+        self._end_body(ConnectionAbortedError("closed by this side"))
+        super().close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is not None:
+            # Else a body that lasts until the close would look complete.
+            self._end_body(exc)
+        super().connection_lost(exc)
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _end_body(self, exc: BaseException) -> None:
+        payload = self._payload
+        if payload is not None and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(exc)
+
+    def _refused(self) -> bool:
+        return bool(self._buffer) and self._buffer[0][0][0].code >= 300
+
+    async def _drained(self, transport: asyncio.Transport) -> None:
+        self._phase = _Phase.SENDING
+        self._unsent = transport.get_write_buffer_size()
+        self.waiting_since = self._loop.time()
+        self._arm(self._due(self.waiting_since))
+        # The read that follows tells why the connection broke, or finds the answer that came before.
+        with suppress(ConnectionError):
+            await self._drain_helper()
+        self.waiting_since = 0.0
+
+    # The timer.
+
+    def _due(self, now: float) -> float:
+        """When the next limit is reached, should nothing happen before."""
+        if self._phase is _Phase.WAITING:
+            due = self._until
+        else:
+            idle = self._limits.idle
+            due = inf if idle is None else (self.waiting_since or now) + idle
+        return min(due, self._total_until)
+
+    def _arm(self, due: float) -> None:
+        """Have the timer fire by ``due`` at the latest; earlier does no harm."""
+        if due == inf:
+            return
+        if self._clock is not None:
+            if self._clock_at <= due:
+                return
+            self._clock.cancel()
+        self._clock_at = due
+        self._clock = self._loop.call_at(due, self._check)
+
+    def _check(self) -> None:
+        self._clock = None
+        transport = self.transport
+        if not self.busy or transport is None or (self.answered and (self._payload is None or self._payload.is_eof())):
+            return
+        now = self._loop.time()
+        if self._phase is _Phase.SENDING and self._unsent > (left := transport.get_write_buffer_size()):
+            self._unsent = left
+            self.waiting_since = now
+        due = self._due(now)
+        if due > now + CLOCK_GRAIN:
+            self._arm(due)
+        else:
+            self.fail(self._overdue(due))
+
+    def _overdue(self, due: float) -> UpstreamTimeout:
+        limits = self._limits
+        if due == self._total_until:
+            return timed_out(self._where, "total", limits.total)
+        if self._phase is _Phase.WAITING:
+            return timed_out(self._where, "first_token", limits.first_token)
+        return timed_out(self._where, "idle", limits.idle)

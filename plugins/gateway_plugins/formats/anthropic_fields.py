@@ -1,0 +1,175 @@
+"""A JSON object under the reader's eyes, and one under the writer's hands."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import msgspec
+
+from gateway.errors import InvalidRequest
+from gateway.format import Dropped, Traits
+from gateway.jsonbody import JsonObject
+from gateway.protocol import CacheControl
+
+NAME = "anthropic_messages"
+"""The format's name: the ``origin`` of what it read."""
+
+_CACHE_KEYS = frozenset(("type", "ttl"))
+
+
+class Fields:
+    """An object of a caller's request: each field is taken once and checked; ``rest`` is what nobody took.
+
+    Null counts as absent. A wrong type raises InvalidRequest in Anthropic's own manner: ``messages.0.role: …``, the
+    path of the field being ``param`` too.
+    """
+
+    __slots__ = ("path", "rest")
+
+    def __init__(self, value: Any, path: str) -> None:
+        if not isinstance(value, dict):
+            raise wrong(path or "body", "Input should be an object")
+        self.path = path
+        self.rest: dict[str, Any] = dict(value)
+
+    def at(self, key: str) -> str:
+        """The path of a field."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def take(self, key: str) -> Any:
+        """A field of any type."""
+        return self.rest.pop(key, None)
+
+    def text(self, key: str) -> str | None:
+        value = self.rest.pop(key, None)
+        if value is None or isinstance(value, str):
+            return value
+        raise wrong(self.at(key), "Input should be a valid string")
+
+    def required_text(self, key: str) -> str:
+        value = self.text(key)
+        if value is None:
+            self.missing(key)
+        return value
+
+    def flag(self, key: str) -> bool | None:
+        value = self.rest.pop(key, None)
+        if value is None or isinstance(value, bool):
+            return value
+        raise wrong(self.at(key), "Input should be a valid boolean")
+
+    def integer(self, key: str) -> int | None:
+        value = self.rest.pop(key, None)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise wrong(self.at(key), "Input should be a valid integer")
+
+    def number(self, key: str) -> float | None:
+        value = self.rest.pop(key, None)
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+            return value
+        raise wrong(self.at(key), "Input should be a valid number")
+
+    def array(self, key: str) -> list[Any] | None:
+        value = self.rest.pop(key, None)
+        if value is None or isinstance(value, list):
+            return value
+        raise wrong(self.at(key), "Input should be a valid list")
+
+    def nested(self, key: str) -> Fields | None:
+        """An object whose own fields are read; give what is left of it back with ``keep``."""
+        value = self.rest.pop(key, None)
+        return None if value is None else Fields(value, self.at(key))
+
+    def keep(self, key: str, inner: Fields) -> None:
+        """Put back what nobody took of an inner object, so that it ends in ``extra``."""
+        left = inner.left()
+        if left:
+            self.rest[key] = left
+
+    def left(self) -> dict[str, Any]:
+        """What nobody took, but for nulls: typed clients send every field they know, and null says nothing."""
+        return {key: value for key, value in self.rest.items() if value is not None}
+
+    def cache_control(self) -> CacheControl | None:
+        """The prompt-cache breakpoint; one with further fields stays in ``rest`` whole."""
+        value = self.rest.get("cache_control")
+        if not isinstance(value, dict) or not value.keys() <= _CACHE_KEYS or not isinstance(value.get("type"), str):
+            return None
+        ttl = value.get("ttl")
+        if not isinstance(ttl, str | None):
+            return None
+        del self.rest["cache_control"]
+        return CacheControl(type=value["type"], ttl=ttl)
+
+    def missing(self, key: str) -> NoReturn:
+        raise wrong(self.at(key), "Field required")
+
+
+def wrong(path: str, what: str) -> InvalidRequest:
+    """The error for a field at ``path``."""
+    return InvalidRequest(f"{path}: {what}", param=path)
+
+
+def read_body(body: bytes) -> Fields:
+    """The members of a request body; raises InvalidRequest for what is no JSON object, and for a key said twice."""
+    JsonObject(body)
+    try:
+        return Fields(msgspec.json.decode(body), "")
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+
+
+def merge(out: dict[str, Any], extra: dict[str, Any]) -> None:
+    """Put the fields of ``extra`` into ``out``: objects on both sides are merged, else the extra one counts."""
+    for key, value in extra.items():
+        there = out.get(key)
+        if isinstance(there, dict) and isinstance(value, dict):
+            merge(there, value)
+        else:
+            out[key] = value
+
+
+# How chat completions callers write what the normalised protocol has other names for.
+_CHAT_NAMES = {"reasoning.effort": "reasoning_effort", "reasoning.budget_tokens": "reasoning.max_tokens"}
+
+
+class Outgoing:
+    """What the writer of one request knows of its reader: whose words it may repeat, and where losses are named.
+
+    ``own`` says that this format read the request: what it said is written again as it was, and the provider judges
+    it. What another format said is made to fit what Anthropic's documentation allows.
+    """
+
+    __slots__ = ("dropped", "options", "origin", "own", "traits")
+
+    def __init__(self, traits: Traits, dropped: Dropped, origin: str) -> None:
+        self.traits = traits
+        self.options = traits.options
+        self.dropped = dropped
+        self.origin = origin
+        self.own = origin == NAME
+
+    def lose(self, field: str, why: str) -> None:
+        """Name a loss by the caller's word for the field."""
+        name = _CHAT_NAMES.get(field, field) if self.origin == "openai_chat" else field
+        self.dropped.add(name, why)
+
+    def extras(self, out: dict[str, Any], extra: dict[str, Any], path: str) -> None:
+        """Restore our own unknown fields, name those of another format."""
+        if self.own:
+            merge(out, extra)
+            return
+        for key in extra:
+            self.lose(f"{path}.{key}" if path else key, "Anthropic has no such field")
+
+    def cache_control(self, out: dict[str, Any], control: CacheControl | None) -> None:
+        """Write a prompt-cache breakpoint."""
+        if control is not None:
+            out["cache_control"] = {"type": control.type}
+            if control.ttl is not None:
+                out["cache_control"]["ttl"] = control.ttl
