@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
-import ssl
 from typing import Final
 
-from aiohttp import ClientConnectorCertificateError, ClientConnectorDNSError, ClientPayloadError
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorSSLError,
+    ClientPayloadError,
+)
 from aiohttp.client_exceptions import ServerDisconnectedError
 from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, TransferEncodingError
 
@@ -33,10 +38,10 @@ def unreachable(where: str, error: Exception) -> UpstreamError:
         return UpstreamUnreachable(f"The TLS certificate of {where} is not trusted: {reason}.")
     if isinstance(error, ClientConnectorDNSError):
         return UpstreamUnreachable(f"The host name of {where} cannot be resolved: {error.strerror or 'no address'}.")
-    if isinstance(error, ssl.SSLError):
-        return UpstreamUnreachable(f"No TLS connection to {where}: {error.reason or 'handshake failed'}.")
-    reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-    return UpstreamUnreachable(f"No connection to {where}: {reason}.")
+    if isinstance(error, ClientConnectorSSLError):
+        reason = getattr(error.os_error, "reason", None) or "handshake failed"
+        return UpstreamUnreachable(f"No TLS connection to {where}: {reason}.")
+    return UpstreamUnreachable(f"No connection to {where}: {_reason(error)}.")
 
 
 def broken(where: str, error: Exception) -> UpstreamError:
@@ -56,6 +61,13 @@ def broken(where: str, error: Exception) -> UpstreamError:
             f"The connection to {where} broke before its answer was complete: {error.strerror}."
         )
     return UpstreamDisconnected(f"{where} closed the connection before its answer was complete.")
+
+
+def _reason(error: Exception) -> str:
+    """The system's words for it; those of asyncio and aiohttp hold addresses and more."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
+    return str(error) or type(error).__name__
 
 
 def closed_by_peer(error: BaseException) -> bool:

@@ -101,9 +101,14 @@ def _split(base_url: str) -> SplitResult:
     try:
         place = urlsplit(base_url)
         problem = "" if place.port != 0 else "its port is 0"
+        if any(character <= " " for character in base_url):
+            # urlsplit drops line breaks and tabs in silence.
+            problem = "blanks and control characters do not belong there"
     except ValueError as error:
         raise ConfigError([f"base_url {base_url!r}: {error}."]) from None
-    if place.scheme not in _DEFAULT_PORTS or not place.hostname:
+    if problem:
+        pass
+    elif place.scheme not in _DEFAULT_PORTS or not place.hostname:
         problem = "it must look like https://host or http://host:port/path"
     elif place.username is not None or place.password is not None:
         # Not shown: it holds a password.

@@ -144,8 +144,11 @@ class WireReply(UpstreamReply, AsyncIterator[bytes]):
         connection, self._connection = self._connection, None
         if connection is not None:
             self._complete = True
-            self._wire.rest()
-            connection.release()
+            if self._wire.rest():
+                connection.release()
+            else:
+                # Not a polite close: part of a refused request may still wait to be sent.
+                self._wire.abandon(connection)
 
     def _abort(self) -> None:
         connection, self._connection = self._connection, None

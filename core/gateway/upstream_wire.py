@@ -118,9 +118,14 @@ class Wire(ResponseHandler):
         self._phase = _Phase.BODY
         self._arm(self._due(self._loop.time()))
 
-    def rest(self) -> None:
-        """End an exchange whose answer is complete."""
+    def rest(self) -> bool:
+        """End an exchange whose answer is complete; whether the connection may carry another."""
         self.busy = self.answered = False
+        if self.should_close or self._parser is None:
+            return False
+        # The start of an unasked second answer: its end would be taken for the start of the next.
+        begun: object = self._parser.feed_eof()
+        return begun is None
 
     def fail(self, error: Exception) -> None:
         """Break the connection; whoever waits for it gets ``error``."""

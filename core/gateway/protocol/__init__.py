@@ -16,6 +16,7 @@ from gateway.protocol.content import (
 from gateway.protocol.reply import (
     ChatReply,
     Choice,
+    DeltaKind,
     Embedding,
     EmbeddingsReply,
     End,
@@ -45,6 +46,7 @@ __all__ = [
     "ChatReply",
     "ChatRequest",
     "Choice",
+    "DeltaKind",
     "Embedding",
     "EmbeddingsReply",
     "EmbeddingsRequest",

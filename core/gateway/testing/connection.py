@@ -158,6 +158,9 @@ class Connection(asyncio.Protocol):
     async def _serve(self) -> None:
         try:
             while (request := await self._read_request()) is not None:
+                if self._transport.is_closing():
+                    # Closed by a timer of a script: what came after the close was never taken.
+                    return
                 self._requests.append(request)
                 script = self._provider.arrived(request)
                 await script(Exchange(request, self))

@@ -1,0 +1,131 @@
+"""The ``gateway`` program: parses the command line and runs one command.
+
+Heavy imports stand inside the commands, so that ``--help`` and ``version`` answer at once. Exit codes: 0, 1 (a problem
+that is named on stderr), 2 (usage).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.errors import ConfigError
+from gateway.version import __version__
+
+if TYPE_CHECKING:
+    from gateway.registry import Gateway
+
+Command = Callable[[argparse.Namespace], int]
+COMMANDS = ("serve", "check", "plugins", "models", "new-plugin", "version")
+_EPILOG = """Plugins that the configuration switches on add commands of their own: keys (api_keys), logs (audit_log).
+Without -c the configuration is ./gateway.toml, or a built-in one with the echo model if there is no such file."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except ConfigError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        if len(error.problems) > 1:
+            sys.stderr.write(f"{len(error.problems)} problems\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader has seen enough (gateway logs | head). Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: list[str]) -> int:
+    config, rest = _take_config(arguments)
+    parser = argparse.ArgumentParser(
+        prog="gateway",
+        description="One base_url in front of every model.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-c", "--config", metavar="FILE", help="the configuration (default: ./gateway.toml)")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_own(commands)
+    word = next((argument for argument in rest if not argument.startswith("-")), None)
+    if word is not None and word not in COMMANDS:
+        _add_plugins(commands, config)
+        if word not in commands.choices:
+            near = get_close_matches(word, commands.choices, n=1, cutoff=0.5)
+            hint = f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(commands.choices)}"
+            parser.error(
+                f'there is no command "{word}"{hint} A plugin\'s command needs its table in the configuration.'
+            )
+    args = parser.parse_args(rest)
+    args.config = config
+    run: Command = args.run
+    return run(args)
+
+
+def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """Take ``-c FILE`` from wherever it stands, in front of the command or behind it."""
+    rest: list[str] = []
+    found: Path | None = None
+    items = iter(arguments)
+    for item in items:
+        if item in ("-c", "--config"):
+            value = next(items, None)
+            if value is None:
+                rest.append(item)  # argparse says what is missing
+            else:
+                found = Path(value)
+        elif item.startswith("--config="):
+            found = Path(item.partition("=")[2])
+        else:
+            rest.append(item)
+    return found, rest
+
+
+def _add_own(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from gateway import commands as own  # noqa: PLC0415  # nothing heavy, but a name that shadows the parameter
+
+    serve = commands.add_parser("serve", help="serve until a signal ends it", allow_abbrev=False)
+    serve.add_argument("--bind", metavar="ADDRESS", help='"host:port" or "unix:/path", instead of [server] bind')
+    serve.set_defaults(run=own.serve)
+    check = commands.add_parser("check", help="say whether a configuration can be used, and all that is wrong in it")
+    check.set_defaults(run=own.check)
+    plugins = commands.add_parser("plugins", help="list what runs, in which order, with which hooks")
+    plugins.add_argument("--json", action="store_true", help="print JSON")
+    plugins.set_defaults(run=own.plugins)
+    models = commands.add_parser("models", help="list the models that clients may ask for")
+    models.add_argument("--json", action="store_true", help="print JSON")
+    models.set_defaults(run=own.models)
+    new = commands.add_parser("new-plugin", help="write a plugin to begin with, in one file")
+    new.add_argument("name", metavar="NAME", help="the plugin's name; the file is NAME.py")
+    new.add_argument("--kind", choices=["guard", "provider"], default="guard", help="what it does (default: guard)")
+    new.set_defaults(run=own.new_plugin)
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(run=_version)
+
+
+def _add_plugins(commands: argparse._SubParsersAction[argparse.ArgumentParser], config: Path | None) -> None:
+    gateway = build_gateway(config)
+    gateway.manager.hook.register_commands(commands=commands)
+
+
+def build_gateway(config: Path | None) -> Gateway:
+    """Build what a configuration says, without opening anything; raises ConfigError."""
+    from gateway.config import load_config  # noqa: PLC0415  # see the module
+    from gateway.registry import build  # noqa: PLC0415
+
+    return build(load_config(config))
+
+
+def _version(args: argparse.Namespace) -> int:  # noqa: ARG001  # a command takes its arguments
+    sys.stdout.write(f"gateway {__version__}\n")
+    return 0
