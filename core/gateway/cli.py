@@ -64,7 +64,7 @@ def _run(arguments: list[str]) -> int:
             near = get_close_matches(word, commands.choices, n=1, cutoff=0.5)
             hint = f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(commands.choices)}"
             parser.error(
-                f'there is no command "{word}"{hint} A plugin\'s command needs its table in the configuration.'
+                f'there is no command "{word}"{hint} (a plugin\'s command needs its table)'
             )
     args = parser.parse_args(rest)
     args.config = config

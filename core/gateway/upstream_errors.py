@@ -11,6 +11,7 @@ from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientConnectorSSLError,
+    ClientError,
     ClientPayloadError,
 )
 from aiohttp.client_exceptions import ServerDisconnectedError
@@ -24,8 +25,14 @@ from gateway.errors import (
     UpstreamUnreachable,
 )
 
+FOREIGN: Final = (ClientError, HttpProcessingError, OSError, UpstreamError)
+"""What an exchange may fail with; anything else is a defect of ours and keeps its name."""
 _CLOSED_BY_PEER: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(?=/|$)")
+
+
+class ClosedHere(ConnectionError):
+    """This side closed the connection before the answer was complete."""
 
 
 def unreachable(where: str, error: Exception) -> UpstreamError:
@@ -48,6 +55,10 @@ def broken(where: str, error: Exception) -> UpstreamError:
     """Why an exchange on an open connection failed."""
     if isinstance(error, UpstreamError):
         return error
+    if isinstance(error, ClosedHere):
+        return UpstreamDisconnected(
+            f"The connection to {where} was closed by this side before the answer was complete."
+        )
     cause = error.__cause__
     if isinstance(error, ClientPayloadError) and isinstance(cause, TransferEncodingError | ContentLengthError):
         return UpstreamDisconnected(f"{where} closed the connection before its answer was complete.")

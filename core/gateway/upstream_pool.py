@@ -19,7 +19,7 @@ from yarl import URL
 
 from gateway.config import Timeouts
 from gateway.upstream import UpstreamOptions, UpstreamRequest
-from gateway.upstream_errors import broken, closed_by_peer, timed_out, unreachable
+from gateway.upstream_errors import FOREIGN, broken, closed_by_peer, timed_out, unreachable
 from gateway.upstream_head import HeadWriter
 from gateway.upstream_reply import WireReply
 from gateway.upstream_wire import Wire
@@ -138,16 +138,17 @@ class Pool:
             await wire.send(head, request.body)
             message, payload = await wire.read()
             reply = WireReply(connection, wire, message, payload, self._where, self._options)
-        except BaseException as error:
+        except FOREIGN as error:
             failure = wire.failure or error
             stale = wire.exchanges > 1 and not wire.first_byte_at and wire.failure is None and closed_by_peer(error)
             wire.abandon(connection)
             if stale:
                 raise _StaleConnection from error
-            if isinstance(failure, Exception) and isinstance(error, Exception):
-                raise broken(self._where, failure) from error
+            raise broken(self._where, failure) from error
+        except BaseException:
+            wire.abandon(connection)
             raise
-        if not request.stream:
+        if not request.stream and not payload.is_eof():
             wire.flowing()
         return reply
 

@@ -13,7 +13,7 @@ from aiohttp.streams import StreamReader
 
 from gateway.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError
 from gateway.upstream import UpstreamOptions, UpstreamReply
-from gateway.upstream_errors import broken, redirected
+from gateway.upstream_errors import FOREIGN, broken, redirected
 from gateway.upstream_wire import Wire
 
 _VERSIONS: Final = (HttpVersion11, HttpVersion10)
@@ -110,16 +110,20 @@ class WireReply(UpstreamReply, AsyncIterator[bytes]):
                 raise StopAsyncIteration
             raise UpstreamDisconnected(f"The answer of {self._where} was closed before it was complete.")
         wire, payload = self._wire, self._payload
-        wire.waiting_since = wire.now()
         try:
-            data = await payload.readany()
-        except BaseException as error:
+            if payload.is_eof():
+                data = payload.read_nowait()
+            else:
+                wire.waiting_since = wire.now()
+                data = await payload.readany()
+                wire.waiting_since = 0.0
+        except FOREIGN as error:
             failure = wire.failure or error
             self._abort()
-            if isinstance(failure, Exception) and isinstance(error, Exception):
-                raise broken(self._where, failure) from error
+            raise broken(self._where, failure) from error
+        except BaseException:
+            self._abort()
             raise
-        wire.waiting_since = 0.0
         if payload.at_eof():
             self._give_back()
             if not data:

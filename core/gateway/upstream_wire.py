@@ -17,7 +17,7 @@ from aiohttp.streams import StreamReader
 
 from gateway.config import Timeouts
 from gateway.errors import UpstreamTimeout
-from gateway.upstream_errors import timed_out
+from gateway.upstream_errors import ClosedHere, timed_out
 
 MOST_INTERIM: Final = 16
 """How many 1xx answers may come before the final one."""
@@ -94,7 +94,9 @@ class Wire(ResponseHandler):
     async def send(self, head: bytes, body: bytes) -> None:
         """Write a request. A large body waits for the peer to take it, and ends early if the peer refuses it."""
         transport = self.transport
-        assert transport is not None
+        if transport is None:
+            # Closed as soon as it was open; the read that follows says so.
+            return
         if len(body) <= STREAM_BUFFER:
             transport.write(head + body)
         else:
@@ -136,7 +138,7 @@ class Wire(ResponseHandler):
 
     def abandon(self, connection: Connection) -> None:
         """Close the connection at once, unfinished, and free its place in the pool."""
-        self.fail(ConnectionAbortedError("closed by this side"))
+        self.fail(ClosedHere())
         self.busy = False
         connection.close()
 
@@ -190,7 +192,9 @@ class Wire(ResponseHandler):
             super().resume_reading(resume_parser)
 
     def close(self) -> None:
-        self._end_body(ConnectionAbortedError("closed by this side"))
+        if self.busy and self.failure is None:
+            self.failure = ClosedHere()
+            self._end_body(self.failure)
         super().close()
 
     def connection_lost(self, exc: BaseException | None) -> None:

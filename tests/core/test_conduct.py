@@ -95,7 +95,7 @@ def test_an_answer_carries_the_request_id_and_the_gateways_own_headers() -> None
     with ScriptedProvider() as up, gateway_in_front_of(up) as gateway:
         up.default_reply(json=ANSWER)
         own = gateway.post("/v1/chat/completions", ASK, headers={"x-request-id": "my-request-1"}).headers
-        new = gateway.post("/v1/chat/completions", ASK, headers={"x-request-id": "bad id\x01"}).headers
+        new = gateway.post("/v1/chat/completions", ASK, headers={"x-request-id": "bad id!"}).headers
     assert own["x-request-id"] == "my-request-1"
     assert new["x-request-id"].startswith("req_")
     assert own["x-gateway-provider"] == "up"
@@ -357,3 +357,34 @@ def test_the_books_say_that_the_client_left() -> None:
             time.sleep(0.005)
     assert exchange.call.outcome == "cancelled"
     assert exchange.call.ended is not None
+
+
+def test_hypercorns_own_parser_serves_the_same_when_asked_for() -> None:
+    more = '[server]\nhttp1 = "hypercorn"\nmax_body_bytes = 5000\n'
+    with ScriptedProvider() as up, gateway_in_front_of(up, more=more) as gateway:
+        up.reply(json=ANSWER)
+        up.stream(STREAM)
+        assert gateway.post("/v1/chat/completions", ASK).json() == ANSWER
+        assert gateway.post("/v1/chat/completions", {**ASK, "stream": True}).events()[-1].data == b"[DONE]"
+        assert gateway.post("/v1/chat/completions", body=b"x" * 6000).status == 413
+        assert gateway.get("/readyz").status == 200
+
+
+def test_hypercorns_own_parser_too_tells_when_the_client_leaves() -> None:
+    async def silent(exchange: Exchange) -> None:
+        await exchange.wait_closed()
+
+    with ScriptedProvider() as up, gateway_in_front_of(up, more='[server]\nhttp1 = "hypercorn"\n') as gateway:
+        up.script(silent)
+        place = urlsplit(gateway.url)
+        body = json.dumps(ASK).encode()
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+        with socket.create_connection((place.hostname, place.port), timeout=5) as client:
+            client.sendall(head + body)
+            deadline = time.monotonic() + 5
+            while not up.requests and time.monotonic() < deadline:
+                time.sleep(0.005)
+            left = time.monotonic()
+        closed = up.wait_for_disconnect(2)
+    assert closed is not None
+    assert closed - left < 0.1

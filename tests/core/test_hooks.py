@@ -43,7 +43,7 @@ def toml(*tables: str) -> str:
     return "[plugins.echo]\n" + "".join(f'[plugins.{table}]\nuse = "./p.py:P"\n' for table in tables)
 
 
-def test_hook_startup_and_shutdown_run_once_in_order_and_in_reverse(tmp_path: Path) -> None:
+def test_hook_startup_runs_once_in_order_and_shutdown_in_reverse(tmp_path: Path) -> None:
     plugin(
         tmp_path,
         """
@@ -77,6 +77,22 @@ def test_hook_startup_that_fails_stops_those_that_had_started(tmp_path: Path) ->
     with pytest.raises(OSError, match="no disk"), running_gateway(toml("a", "b", "c"), folder=tmp_path):
         pass
     assert notes(tmp_path) == ["a up", "b up", "a down"]
+
+
+def test_hook_shutdown_that_fails_hinders_no_other(tmp_path: Path) -> None:
+    plugin(
+        tmp_path,
+        """
+    @hookimpl
+    async def shutdown(self):
+        note(self, "down")
+        if self.name == "b":
+            raise OSError("no disk")
+""",
+    )
+    with running_gateway(toml("a", "b", "c"), folder=tmp_path):
+        pass
+    assert notes(tmp_path) == ["c down", "b down", "a down"]
 
 
 def test_hook_register_routes_adds_paths_that_can_ask_for_the_key(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import inspect
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -16,8 +16,9 @@ import uvloop
 
 from gateway.config import Timeouts
 from gateway.testing import ScriptedProvider
-from gateway.upstream import DEFAULT_OPTIONS, Upstream, UpstreamOptions, UpstreamReply, UpstreamRequest
+from gateway.upstream import DEFAULT_OPTIONS, Upstream, UpstreamOptions, UpstreamReply, UpstreamRequest, preload
 
+preload()
 QUICK = Timeouts(connect=2.0, first_token=2.0, idle=2.0, total=5.0)
 
 
@@ -33,7 +34,8 @@ def on_each_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
     loop = inspect.Parameter("loop_factory", inspect.Parameter.KEYWORD_ONLY)
     run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), loop])  # type: ignore[attr-defined]
     loops = [pytest.param(asyncio.new_event_loop, id="asyncio"), pytest.param(uvloop.new_event_loop, id="uvloop")]
-    return pytest.mark.parametrize("loop_factory", loops)(run)
+    marked: Callable[..., None] = pytest.mark.parametrize("loop_factory", loops)(run)
+    return marked
 
 
 @asynccontextmanager
@@ -80,6 +82,26 @@ async def seconds_to_disconnect(provider: ScriptedProvider, since: float) -> flo
 async def arrived(provider: ScriptedProvider, count: int) -> None:
     """Wait until the provider has had so many requests."""
     assert await asyncio.to_thread(provider.wait_for_requests, count, 2.0)
+
+
+@asynccontextmanager
+async def serving(
+    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]],
+) -> AsyncIterator[str]:
+    """A base URL where each connection is handled so, for what must happen before a request is complete."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await handler(reader, writer)
+        writer.transport.abort()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.create_task(handle(reader, writer)))
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.wait_for(asyncio.gather(*tasks), 5)
 
 
 @contextmanager

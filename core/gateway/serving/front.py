@@ -5,13 +5,36 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sized
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.serving.http1_limits import Http1Limits
 from gateway.serving.http1_server import Http1Server
 
 if TYPE_CHECKING:
     from gateway.serving.hypercorn_worker import Server
+
+
+class Connections(Protocol):
+    """What a worker does with its clients' connections, whoever speaks with them."""
+
+    changed: asyncio.Event
+
+    @property
+    def connections(self) -> Sized: ...
+    async def listen(self, sockets: list[socket.socket]) -> None: ...
+    def stop_listening(self) -> None: ...
+    async def close_idle(self) -> None: ...
+    def cut(self) -> None: ...
+
+
+def open_front(app: Any, http1: str, tls: ssl.SSLContext | None) -> Connections:
+    """The front that ``[server] http1`` asks for: ours (``httptools``), or Hypercorn's for all (``hypercorn``)."""
+    if http1 == "httptools":
+        return Front(app, tls, Http1Limits())
+    from gateway.serving.hypercorn_worker import Server  # noqa: PLC0415  # see Front
+
+    return Server(app, tls)
 
 
 class Front:
@@ -28,9 +51,9 @@ class Front:
         self._draining = False
 
     @property
-    def connections(self) -> int:
-        """How many connections are open."""
-        return len(self._http1.connections) + (0 if self._hypercorn is None else len(self._hypercorn.connections))
+    def connections(self) -> Sized:
+        """The connections that are open."""
+        return self._http1.connections or (() if self._hypercorn is None else self._hypercorn.connections)
 
     async def listen(self, sockets: list[socket.socket]) -> None:
         """Accept connections on sockets that listen already."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gateway.app import App
     from gateway.config import GatewayConfig
     from gateway.serving.document import Document
-    from gateway.serving.hypercorn_worker import Server
+    from gateway.serving.front import Connections
 
 log = logging.getLogger("gateway.serving")
 
@@ -63,7 +63,7 @@ class Worker:
         self._make = make
         self._start: Start
         self._app: App
-        self._server: Server
+        self._server: Connections
         self._sockets: list[socket.socket] = []
         self._change: Change
         self._serving = False
@@ -96,7 +96,7 @@ class Worker:
         return 0
 
     async def _build(self) -> bool:
-        from gateway.serving.hypercorn_worker import Server  # noqa: PLC0415  # after the first message: it takes a while
+        from gateway.serving.front import open_front  # noqa: PLC0415  # after the first message: it takes a while
         from gateway.serving.tls import server_context  # noqa: PLC0415
 
         try:
@@ -109,7 +109,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # logged, and told to the parent
             self._channel.send(Failed(problems_of(error, "the gateway cannot start")))
             return False
-        self._server = Server(self._app, context)
+        self._server = open_front(self._app, config.server.http1, context)
         self._change = Change(self._app, self._channel, self._read)
         return True
 

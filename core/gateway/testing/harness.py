@@ -18,6 +18,7 @@ import msgspec
 from gateway.app import App
 from gateway.config import GatewayConfig, parse_config
 from gateway.registry import build
+from gateway.serving.front import open_front
 from gateway.sse import SSEEvent, decode_events
 
 T = TypeVar("T")
@@ -152,21 +153,17 @@ class _Server:
             self.listener.close()
 
     async def _serve(self) -> None:
-        from hypercorn.asyncio import serve  # noqa: PLC0415  # half a second that plugin authors' imports need not pay
-        from hypercorn.config import Config  # noqa: PLC0415
-
         await self.app.startup()
         try:
-            settings = Config()
-            settings.bind = [f"fd://{os.dup(self.listener.fileno())}"]
-            settings.errorlog = None
-            settings.graceful_timeout = 0.2
-            settings.include_server_header = False
-            settings.h11_max_incomplete_size = 64 * 1024
+            front = open_front(self.app, self.config.server.http1, None)
+            await front.listen([self.listener])
             self._ready.set()
-            await serve(self.app, settings, shutdown_trigger=self._stop.wait)  # type: ignore[arg-type]
+            await self._stop.wait()
+            front.stop_listening()
+            await front.close_idle()
             self.app.abort_calls()
             await self.app.wait_idle()
+            front.cut()
         finally:
             await self.app.shutdown()
 

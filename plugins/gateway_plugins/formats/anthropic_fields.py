@@ -165,7 +165,7 @@ class Outgoing:
             merge(out, extra)
             return
         for key in extra:
-            self.lose(f"{path}.{key}" if path else key, "Anthropic has no such field")
+            self.lose(f"{path}.{key}" if path else key, "it has no place in Anthropic's Messages")
 
     def cache_control(self, out: dict[str, Any], control: CacheControl | None) -> None:
         """Write a prompt-cache breakpoint."""

@@ -6,11 +6,14 @@ from typing import Any
 
 from gateway.protocol import ChatRequest, Tool, ToolChoice
 from gateway_plugins.formats.anthropic_fields import NAME, Fields, Outgoing, wrong
-from gateway_plugins.formats.anthropic_schema import fit_schema, open_object
+from gateway_plugins.formats.anthropic_schema import fit_schema, resolve_top
 
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}
 # Anthropic refuses these as the top level of a tool's schema.
 _NOT_AT_TOP = ("anyOf", "oneOf", "allOf")
+WEB_SEARCH = "web_search_20250305"
+"""The version of Anthropic's web search that every model with tools takes."""
+_PLACE = ("city", "country", "region", "timezone")
 CUSTOM_INPUT = "input"
 """The one property of the function that stands for a custom tool."""
 
@@ -63,10 +66,12 @@ def write_tools(out: dict[str, Any], request: ChatRequest, to: Outgoing) -> None
         if allowed is not None and tool.name not in allowed:
             continue
         path = f"tools[{index}]"
+        if tool.kind == "server" and tool.origin != NAME:
+            foreign = _write_foreign(tool, path, to)
+            if foreign is not None:
+                found.append(foreign)
+            continue
         if tool.kind == "server":
-            if tool.origin != NAME:
-                to.lose(path, f"{tool.type or tool.name} runs only at the provider that offers it")
-                continue
             written: dict[str, Any] = {"type": tool.type}
             if tool.name:
                 written["name"] = tool.name
@@ -79,6 +84,28 @@ def write_tools(out: dict[str, Any], request: ChatRequest, to: Outgoing) -> None
         found.append(written)
     if found:
         out["tools"] = found
+
+
+def _write_foreign(tool: Tool, path: str, to: Outgoing) -> dict[str, Any] | None:
+    """Another provider's web search as Anthropic's; what else runs at a provider runs nowhere else."""
+    if tool.type == "web_search_options":
+        # Chat completions has it beside its tools.
+        path = tool.type
+    elif not (tool.type or "").startswith("web_search"):
+        to.lose(path, f"{tool.type or tool.name} runs only at the provider that offers it")
+        return None
+    written: dict[str, Any] = {"type": WEB_SEARCH, "name": "web_search"}
+    for key, value in tool.extra.items():
+        if key == "user_location" and isinstance(value, dict):
+            inner = value.get("approximate")
+            said = inner if isinstance(inner, dict) else value
+            place = {name: item for name, item in said.items() if name in _PLACE and item is not None}
+            written["user_location"] = {"type": "approximate", **place}
+        elif key == "filters" and isinstance(value, dict) and value.keys() == {"allowed_domains"}:
+            written.update(value)
+        elif value not in (None, "medium"):
+            to.lose(f"{path}.{key}", "Anthropic's web search has no such setting")
+    return written
 
 
 def _write_function(tool: Tool, path: str, to: Outgoing) -> dict[str, Any]:
@@ -105,7 +132,7 @@ def _write_function(tool: Tool, path: str, to: Outgoing) -> dict[str, Any]:
 
 def _at_top(schema: dict[str, Any], path: str, to: Outgoing) -> dict[str, Any]:
     """A schema whose top level is an object, as Anthropic wants it."""
-    out = open_object(schema)
+    out = resolve_top(schema)
     for key in _NOT_AT_TOP:
         if key in out:
             out = {name: value for name, value in out.items() if name != key}
@@ -150,7 +177,7 @@ def write_tool_choice(out: dict[str, Any], request: ChatRequest, to: Outgoing) -
                 out["tool_choice"]["type"] = "auto"
         return
     written = _write_choice(choice, to)
-    if parallel is not None and (written["type"] != "none" or to.own):
+    if parallel is not None and (to.own or (not parallel and written["type"] != "none")):
         written["disable_parallel_tool_use"] = not parallel
     to.extras(written, choice.extra, "tool_choice")
     out["tool_choice"] = written

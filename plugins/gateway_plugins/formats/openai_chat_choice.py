@@ -24,26 +24,14 @@ from gateway_plugins.formats.openai_chat_fields import NAME
 from gateway_plugins.formats.openai_chat_finish import native_word, read_finish
 from gateway_plugins.formats.openai_chat_media import thinking_text
 from gateway_plugins.formats.openai_chat_messages import images_of
-from gateway_plugins.formats.openai_chat_reasoning import ANTHROPIC, origin_of
+from gateway_plugins.formats.openai_chat_reasoning import ANTHROPIC, origin_of, reasoning_chunk
 from gateway_plugins.formats.openai_chat_reply import read_logprobs
 from gateway_plugins.formats.openai_chat_tools import argument_text
 
-_KNOWN_DELTA = frozenset(
-    {
-        "role",
-        "content",
-        "refusal",
-        "tool_calls",
-        "function_call",
-        "reasoning_content",
-        "reasoning",
-        "reasoning_details",
-        "annotations",
-        "audio",
-        "images",
-        "token_id",
-    }
+_USUAL_DELTA = frozenset(
+    {"role", "content", "refusal", "tool_calls", "reasoning_content", "reasoning", "reasoning_details", "token_id"}
 )
+_RARE_DELTA = frozenset({"function_call", "annotations", "audio", "images"})
 _KNOWN_CHOICE = frozenset(
     ("index", "delta", "message", "finish_reason", "native_finish_reason", "logprobs", "stop_reason", "text", "error")
 )
@@ -76,7 +64,7 @@ class ChoiceReader:
         if not choice.keys() <= _KNOWN_CHOICE:
             self._extra |= {k: v for k, v in choice.items() if k not in _KNOWN_CHOICE and v is not None}
         delta = choice.get("delta")
-        if not isinstance(delta, dict):
+        if not isinstance(delta, dict) and not self._parts.count:
             delta = choice.get("message")
         if isinstance(delta, dict):
             self._delta(delta, read_logprobs(choice.get("logprobs")), out)
@@ -110,9 +98,6 @@ class ChoiceReader:
         )
 
     def _delta(self, delta: dict[str, Any], logprobs: dict[str, Any] | None, out: list[Event]) -> None:
-        if not delta.keys() <= _KNOWN_DELTA:
-            said = self._extra.setdefault("delta", {})
-            said |= {key: value for key, value in delta.items() if key not in _KNOWN_DELTA and value is not None}
         if "reasoning_details" in delta or "reasoning" in delta or "reasoning_content" in delta:
             self._reasoning(delta, out)
         content = delta.get("content")
@@ -127,10 +112,14 @@ class ChoiceReader:
                 if isinstance(entry, dict):
                     self._close(out)
                     self._calls.take(entry, position, out)
-        if len(delta) > 1:
+        if not delta.keys() <= _USUAL_DELTA:
             self._rare(delta, out)
 
     def _rare(self, delta: dict[str, Any], out: list[Event]) -> None:
+        known = _USUAL_DELTA | _RARE_DELTA
+        unknown = {key: value for key, value in delta.items() if key not in known and value is not None}
+        if unknown:
+            self._extra["delta"] = self._extra.get("delta", {}) | unknown
         call = delta.get("function_call")
         if isinstance(call, dict) and (call.get("name") or call.get("arguments")):
             self._close(out)
@@ -156,10 +145,15 @@ class ChoiceReader:
             self._say(kind, text, out, logprobs)
 
     def _chunk(self, chunk: Any, out: list[Event]) -> None:
-        """Mistral's content in chunks."""
+        """Content in chunks, as Mistral and Databricks send it."""
         if not isinstance(chunk, dict):
             return
         kind = chunk.get("type")
+        thinking = reasoning_chunk(chunk)
+        if thinking is not None:
+            self._think(thinking.text, NAME, None, None, out)
+            self._sign(thinking.signature, out)
+            return
         if kind == "text" and isinstance(chunk.get("text"), str):
             self._say("text", chunk["text"], out)
         elif kind == "thinking":
@@ -223,6 +217,10 @@ class ChoiceReader:
             signature = None
         if signature is not None or (isinstance(text, str) and text):
             self._think(text if isinstance(text, str) else "", origin, index, name, out)
+        self._sign(signature, out)
+
+    def _sign(self, signature: str | None, out: list[Event]) -> None:
+        """A signature is the last of a thinking part."""
         if signature is not None:
             out.append(PartDelta(choice=self._parts.choice, part=self._open or 0, kind="signature", value=signature))
             self._close(out)

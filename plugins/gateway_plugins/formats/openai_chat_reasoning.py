@@ -113,11 +113,8 @@ def take_thinking(rest: dict[str, Any], spelling: dict[str, str]) -> list[Part]:
                 spelling.setdefault("reasoning", key)
         elif key in rest and rest[key] is None:
             del rest[key]
-    found = rest.get("reasoning_details")
-    if not found:
-        rest.pop("reasoning_details", None)
     parts: list[Thinking] = []
-    if isinstance(found, list):
+    if isinstance(rest.get("reasoning_details"), list):
         parts = read_details(rest.pop("reasoning_details"))
     if text and not any(part.text for part in parts):
         # The text was shown plainly only: it belongs to the first item that has none.
@@ -127,6 +124,17 @@ def take_thinking(rest: dict[str, Any], spelling: dict[str, str]) -> list[Part]:
         else:
             bare.text = text
     return list(parts)
+
+
+def reasoning_chunk(chunk: Any) -> Thinking | None:
+    """The thinking in a chunk of content as Databricks sends it; None for any other chunk."""
+    if not isinstance(chunk, dict) or chunk.get("type") != "reasoning":
+        return None
+    summary = chunk.get("summary")
+    items = [item for item in summary if isinstance(item, dict)] if isinstance(summary, list) else []
+    signatures = [item["signature"] for item in items if isinstance(item.get("signature"), str)]
+    text = "".join(item["text"] for item in items if isinstance(item.get("text"), str))
+    return Thinking(text=text, signature="".join(signatures) or None, origin=NAME)
 
 
 def write_thinking(out: dict[str, Any], parts: list[tuple[str, Thinking]], to: Outgoing, word: str | None) -> None:

@@ -14,10 +14,10 @@ from gateway_plugins.formats.openai_chat_fields import NAME, merge
 from gateway_plugins.formats.openai_chat_finish import annotations_of, native_word, read_finish, write_finish
 from gateway_plugins.formats.openai_chat_media import read_content, url_of
 from gateway_plugins.formats.openai_chat_messages import images_of
-from gateway_plugins.formats.openai_chat_reasoning import is_plain, take_thinking, write_details
+from gateway_plugins.formats.openai_chat_reasoning import is_plain, reasoning_chunk, take_thinking, write_details
 from gateway_plugins.formats.openai_chat_tools import argument_text, tool_call_of, write_tool_call
 from gateway_plugins.formats.openai_chat_usage import read_usage, write_usage, written_tier
-from gateway_plugins.formats.openai_errors import is_error, rejected
+from gateway_plugins.formats.openai_errors import BAD_JSON, is_error, rejected
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -29,7 +29,7 @@ def read_reply(body: bytes) -> ChatReply:
     """
     try:
         value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except BAD_JSON:
         raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
     if isinstance(value, list) and value:
         value = value[0]
@@ -120,22 +120,35 @@ def _read_message(left: dict[str, Any], choice: int, reply_id: str) -> list[Part
         parts.append(Refusal(text=refusal))
     parts += images_of(left.pop("images", None))
     parts += _read_audio(left)
-    calls = left.pop("tool_calls", None)
-    for index, raw in enumerate(calls if isinstance(calls, list) else []):
-        if isinstance(raw, dict):
-            parts.append(tool_call_of(raw, call_id(reply_id, choice, index)))
+    parts += _read_calls(left.pop("tool_calls", None), choice, reply_id)
     call = left.pop("function_call", None)
     if isinstance(call, dict) and call.get("name"):
         parts.append(tool_call_of({"function": call}, call_id(reply_id, choice, 0)))
     return parts
 
 
+def _read_calls(items: Any, choice: int, reply_id: str) -> list[Part]:
+    calls: dict[str, Part] = {}
+    for index, raw in enumerate(items if isinstance(items, list) else []):
+        if isinstance(raw, dict):
+            own = call_id(reply_id, choice, index)
+            call = tool_call_of(raw, own)
+            if call.id in calls:
+                call.id = own  # two calls with one id could not be answered apart
+            calls[call.id] = call
+    return list(calls.values())
+
+
 def _read_chunks(content: list[Any], path: str) -> list[Part]:
-    """Mistral's content in chunks."""
+    """Content in chunks, as Mistral and Databricks send it."""
+    parts: list[Part] = []
     try:
-        return read_content(content, path, {})
+        for chunk in content:
+            thinking = reasoning_chunk(chunk)
+            parts += read_content([chunk], path, {}) if thinking is None else [thinking]
     except InvalidRequest as error:
         raise UpstreamProtocolError(f"The provider's answer is not a chat completion: {error.message}") from None
+    return parts
 
 
 def _cite(parts: list[Part], annotations: list[dict[str, Any]]) -> None:

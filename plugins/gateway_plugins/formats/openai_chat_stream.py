@@ -14,7 +14,7 @@ from gateway_plugins.formats.openai_chat_choice import ChoiceReader
 from gateway_plugins.formats.openai_chat_fields import NAME
 from gateway_plugins.formats.openai_chat_reply import read_created
 from gateway_plugins.formats.openai_chat_usage import read_usage
-from gateway_plugins.formats.openai_errors import error_event, is_error
+from gateway_plugins.formats.openai_errors import BAD_JSON, error_event, is_error
 
 DONE = b"[DONE]"
 # The last two are padding against the guessing of text by the length of packets.
@@ -81,7 +81,7 @@ class ChatStreamReader(StreamReader):
             return
         try:
             chunk: Any = _decode(data)
-        except (msgspec.DecodeError, RecursionError):
+        except BAD_JSON:
             raise UpstreamProtocolError("The provider sent an event that is not valid JSON.") from None
         if not isinstance(chunk, dict):
             raise UpstreamProtocolError("The provider sent an event that is no object.")

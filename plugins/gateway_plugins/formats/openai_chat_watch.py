@@ -16,7 +16,7 @@ from gateway.format import ReplyFacts, StreamWatch
 from gateway.sse import SSEEvent, SSESplitter, decode_events, split_events
 from gateway_plugins.formats.openai_chat_finish import read_finish
 from gateway_plugins.formats.openai_chat_usage import read_usage
-from gateway_plugins.formats.openai_errors import rejected, write_error
+from gateway_plugins.formats.openai_errors import BAD_JSON, rejected, write_error
 
 _DONE = b"[DONE]"
 _BOM = b"\xef\xbb\xbf"
@@ -49,11 +49,16 @@ class _Facts(msgspec.Struct):
     object: str | None = None
     type: str | None = None
     x_groq: Any = None
+    base_resp: Any = None
 
     def is_error(self) -> bool:
         """Whether this is an error, wherever the provider put it."""
-        if self.error or self.object == "error" or (self.type == "error" and not self.choices):
+        if self.error or self.object == "error":
             return True
+        if not self.choices:
+            return self.type == "error" or (
+                isinstance(self.base_resp, dict) and bool(self.base_resp.get("status_code"))
+            )
         return any(isinstance(choice.error, dict) for choice in self.choices or ())
 
     def counted(self) -> Any:
@@ -72,18 +77,27 @@ def read_facts(body: bytes) -> ReplyFacts:
     if facts is None:
         return ReplyFacts()
     if facts.is_error():
-        return ReplyFacts(model=facts.model, error=rejected(msgspec.json.decode(body)))
+        return ReplyFacts(model=facts.model, error=rejected(_decoded(body, facts)))
     word = facts.choices[0].finish_reason if facts.choices else None
     return ReplyFacts(model=facts.model, usage=read_usage(facts.usage), finish_reason=read_finish(word)[0])
 
 
 def _facts(data: bytes) -> _Facts | None:
     try:
-        return _decode_facts(data)
-    except msgspec.ValidationError:
-        return _lenient(data)
-    except (msgspec.DecodeError, RecursionError):
+        try:
+            return _decode_facts(data)
+        except msgspec.ValidationError:
+            return _lenient(data)
+    except BAD_JSON:
         return None
+
+
+def _decoded(data: bytes, facts: _Facts) -> Any:
+    """An error's whole object; where the partial decode passed over bytes that are no text, the error alone."""
+    try:
+        return msgspec.json.decode(data)
+    except BAD_JSON:
+        return {"error": facts.error}
 
 
 def _lenient(data: bytes) -> _Facts | None:
@@ -93,7 +107,7 @@ def _lenient(data: bytes) -> _Facts | None:
         value = value[0]  # Google wraps its errors in a list
     if not isinstance(value, dict):
         return None
-    facts = _Facts(error=value.get("error"), x_groq=value.get("x_groq"))
+    facts = _Facts(error=value.get("error"), x_groq=value.get("x_groq"), base_resp=value.get("base_resp"))
     facts.model, facts.object, facts.type = (_text(value.get(key)) for key in ("model", "object", "type"))
     usage, choices = value.get("usage"), value.get("choices")
     facts.usage = usage if isinstance(usage, dict) else None
@@ -144,7 +158,8 @@ class ChatStreamWatch(StreamWatch):
         if rest.strip() and self.error is None:
             # A last event whose blank line is missing: it is whole if its JSON is.
             whole = rest.rstrip(b"\r\n") + b"\n\n"
-            if all(event.data.strip() == _DONE or _facts(event.data) is not None for event in decode_events(whole)):
+            events = decode_events(whole)
+            if events and all(event.data.strip() == _DONE or _facts(event.data) is not None for event in events):
                 out = self._look(whole)
         if not self._done and self.error is None and self._finished and self._started <= self._finished:
             self._done = self.complete = True
@@ -175,7 +190,7 @@ class ChatStreamWatch(StreamWatch):
         if facts is None or self._done:
             return None
         if facts.is_error() or event.event == "error":
-            return self._note_error(event.data)
+            return self._note_error(_decoded(event.data, facts))
         if facts.model and self.model is None:
             self.model = facts.model
         for choice in facts.choices or ():
@@ -190,8 +205,7 @@ class ChatStreamWatch(StreamWatch):
         self.usage = usage
         return b"" if self._hide_usage and not facts.choices and facts.usage is not None else None
 
-    def _note_error(self, data: bytes) -> bytes | None:
-        value: Any = msgspec.json.decode(data)
+    def _note_error(self, value: Any) -> bytes | None:
         inner = value.get("error") if isinstance(value, dict) else None
         if not inner and isinstance(value, dict):
             # OpenRouter may put it into the choice that it ends.

@@ -16,6 +16,7 @@ from gateway_plugins.formats import openai_errors
 from gateway_plugins.formats.openai_chat_fields import Fields, merge, wrong_type, wrong_value
 from gateway_plugins.formats.openai_chat_request import read_body
 from gateway_plugins.formats.openai_chat_usage import read_usage, write_usage
+from gateway_plugins.formats.openai_errors import BAD_JSON
 
 NAME = "openai_embeddings"
 
@@ -88,7 +89,7 @@ class OpenAIEmbeddings(Format):
     def read_reply(self, body: bytes) -> EmbeddingsReply:
         try:
             value: Any = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except BAD_JSON:
             raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
         rest = {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else {}
         data = rest.pop("data", None)
@@ -139,9 +140,9 @@ class OpenAIEmbeddings(Format):
     def read_facts(self, body: bytes) -> ReplyFacts:
         try:
             facts = _decode_facts(body)
-        except (msgspec.DecodeError, RecursionError):
+        except BAD_JSON:
             return ReplyFacts()
-        error = openai_errors.rejected(msgspec.json.decode(body)) if facts.error else None
+        error = openai_errors.rejected({"error": facts.error}) if facts.error else None
         return ReplyFacts(model=facts.model, usage=read_usage(facts.usage), error=error)
 
     def read_error(self, status: int, headers: dict[str, str], body: bytes) -> UpstreamRejected:

@@ -17,6 +17,9 @@ import msgspec
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamError, UpstreamRejected
 from gateway.protocol import ErrorEvent
 
+BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are not JSON, not UTF-8, or nested too deeply."""
+
 MAX_RETRY_AFTER = 3600.0
 """Seconds; a provider that asks for more is as good as down."""
 
@@ -109,6 +112,9 @@ _WORD_KINDS: dict[str, Kind] = {word: kind for kind, words in _WORDS.items() for
 # Words that say only what the status says too; the status is the more precise of the two.
 _VAGUE: frozenset[Kind] = frozenset(("invalid_request", "server_error", "not_found"))
 
+# OpenAI's types: they say less than the kind does. Others put their one word there.
+_TYPES = frozenset({"invalid_request_error", "server_error", "requests", "tokens"})
+
 _TOO_LONG = re.compile(
     r"maximum context length|context (?:window|length|limit)|max_?(?:prompt|model)_?(?:tokens|len)"
     r"|prompt is too long|too many (?:input |prompt )?tokens|input (?:is )?too long"
@@ -143,7 +149,7 @@ def read_error(status: int, headers: dict[str, str], body: bytes) -> UpstreamRej
     text = body[:_MAX_BODY].decode("utf-8", "replace")
     try:
         value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except BAD_JSON:
         value = None
     facts = error_facts(value, status) if isinstance(value, dict | list) else _plain(text, status)
     return UpstreamRejected(
@@ -181,8 +187,13 @@ def error_event(value: Any) -> ErrorEvent:
 
 def is_error(value: dict[str, Any]) -> bool:
     """Whether a decoded body or event is an error object rather than an answer."""
-    error = value.get("error")
-    return bool(error) or value.get("object") == "error" or (value.get("type") == "error" and "choices" not in value)
+    if value.get("error") or value.get("object") == "error":
+        return True
+    if value.get("choices"):
+        return False
+    # MiniMax says so in every answer, good or bad.
+    base = value.get("base_resp")
+    return value.get("type") == "error" or (isinstance(base, dict) and bool(base.get("status_code")))
 
 
 def error_facts(value: Any, status: int | None) -> ErrorFacts:
@@ -190,7 +201,8 @@ def error_facts(value: Any, status: int | None) -> ErrorFacts:
     outer, inner = _unwrap(value)
     code, claimed = _code(outer, inner)
     param = inner.get("param")
-    kind_word = inner.get("type") if isinstance(inner.get("type"), str) else None
+    found = inner.get("type") or inner.get("error_type")
+    kind_word = found if isinstance(found, str) else None
     message = _message(outer, inner)
     known = status if status is not None else claimed
     kind = _kind(code, kind_word, message, known)
@@ -200,7 +212,7 @@ def error_facts(value: Any, status: int | None) -> ErrorFacts:
         message=message[:_MAX_MESSAGE] or _without_words(known),
         kind=kind,
         status=known if known is not None else STATUS_OF_KIND[kind],
-        code=code if code is not None else kind_word,
+        code=kind_word if code is None and kind_word not in _TYPES else code,
         param=param if isinstance(param, str) else None,
     )
 
@@ -242,7 +254,7 @@ def _unwrap(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if isinstance(value, list):
         value = next((item for item in value if isinstance(item, dict)), {})
     outer: dict[str, Any] = value if isinstance(value, dict) else {"message": value}
-    for key in ("error", "errors"):
+    for key in ("error", "errors", "base_resp"):
         found = outer.get(key)
         if isinstance(found, list):
             found = next((item for item in found if item), None)
@@ -255,7 +267,7 @@ def _unwrap(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _message(outer: dict[str, Any], inner: dict[str, Any]) -> str:
     for holder in (inner, outer):
-        for key in ("message", "detail", "msg", "error_msg", "error_description"):
+        for key in ("message", "detail", "msg", "error_msg", "status_msg", "error_description"):
             found = _words(holder.get(key))
             if found:
                 metadata = inner.get("metadata")

