@@ -57,18 +57,28 @@ def refuse(exchange: Exchange) -> tuple[int, str, str] | None:
     if "anthropic-version" not in request.headers:
         return 400, "invalid_request_error", "anthropic-version: header is required"
     asked = request.json()
-    for field in ("model", "messages", "max_tokens"):
-        if field not in asked:
-            return 400, "invalid_request_error", f"{field}: Field required"
+    wrong = misuse(asked)
+    if wrong is not None:
+        return 400, "invalid_request_error", wrong
     if not asked["model"].startswith("claude-"):
         return 404, "not_found_error", f"model: {asked['model']}"
+    return None
+
+
+def misuse(asked: dict[str, Any]) -> str | None:
+    """What is wrong with a request's body."""
+    for field in ("model", "messages", "max_tokens"):
+        if field not in asked:
+            return f"{field}: Field required"
+    if not isinstance(asked["messages"], list):
+        return "messages: Input should be a valid list"
     for place, message in enumerate(asked["messages"]):
         if message["role"] not in ("user", "assistant"):
-            return 400, "invalid_request_error", f"messages.{place}.role: Input should be 'user' or 'assistant'"
+            return f"messages.{place}.role: Input should be 'user' or 'assistant'"
         parts = message["content"] if isinstance(message["content"], list) else []
         unknown = {part["type"] for part in parts} - KNOWN_PARTS
         if unknown:
-            return 400, "invalid_request_error", f"messages.{place}.content: unknown type {unknown}"
+            return f"messages.{place}.content: unknown type {', '.join(sorted(unknown))}"
     return None
 
 

@@ -70,7 +70,7 @@ def load_config(path: Path | None) -> GatewayConfig:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: is not UTF-8 text"]) from None
-    return parse_config(text, path=path, folder=path.resolve().parent)
+    return parse_config(text, path=path, folder=path.absolute().parent)
 
 
 def parse_config(text: str, *, path: Path | None, folder: Path) -> GatewayConfig:

@@ -183,7 +183,7 @@ def _provider_answer(call: Call, error: GatewayError) -> Reply | None:
         return None
     try:
         theirs = msgspec.json.decode(error.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if not isinstance(theirs, dict) or not isinstance(theirs.get("error"), dict):
         return None

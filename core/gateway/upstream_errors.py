@@ -37,14 +37,12 @@ class ClosedHere(ConnectionError):
 
 def unreachable(where: str, error: Exception) -> UpstreamError:
     """Why there is no connection."""
-    if isinstance(error, UpstreamError):
-        return error
     if isinstance(error, ClientConnectorCertificateError):
         problem = error.certificate_error
         reason = getattr(problem, "verify_message", None) or str(problem)
         return UpstreamUnreachable(f"The TLS certificate of {where} is not trusted: {reason}.")
     if isinstance(error, ClientConnectorDNSError):
-        return UpstreamUnreachable(f"The host name of {where} cannot be resolved: {error.strerror or 'no address'}.")
+        return UpstreamUnreachable(f"The host name of {where} cannot be resolved: {error.os_error.strerror}.")
     if isinstance(error, ClientConnectorSSLError):
         reason = getattr(error.os_error, "reason", None) or "handshake failed"
         return UpstreamUnreachable(f"No TLS connection to {where}: {reason}.")

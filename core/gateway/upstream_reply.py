@@ -49,7 +49,10 @@ class WireReply(UpstreamReply, AsyncIterator[bytes]):
         self._check(message)
 
     def _check(self, message: RawResponseMessage) -> None:
-        """Refuse an answer that is none, or whose length would be a matter of opinion."""
+        """Refuse an answer that is none, or whose length would be a matter of opinion.
+
+        The parser has refused a length beside a transfer-encoding, and several lengths.
+        """
         where, headers, options = self._where, self.headers, self._options
         if self.status == 101:
             raise UpstreamProtocolError(f"{where} switched to another protocol unasked.")
@@ -60,10 +63,8 @@ class WireReply(UpstreamReply, AsyncIterator[bytes]):
         if self._wire.head_bytes > options.max_head and _head_size(message) > options.max_head:
             raise UpstreamProtocolError(f"The head of the answer of {where} has more than {options.max_head} bytes.")
         encoding = headers.get("transfer-encoding")
-        if encoding is not None and (not message.chunked or encoding.strip().lower() != "chunked"):
+        if encoding is not None and (encoding.strip().lower() != "chunked" or _repeats(message, b"transfer-encoding")):
             raise UpstreamProtocolError(f"{where} answered with a transfer-encoding other than chunked.")
-        if encoding is not None and "content-length" in headers:
-            raise UpstreamProtocolError(f"{where} answered with both a transfer-encoding and a content-length.")
         if message.compression:
             # The body is handed on decompressed.
             del headers["content-encoding"]
@@ -164,6 +165,10 @@ class WireReply(UpstreamReply, AsyncIterator[bytes]):
         return UpstreamProtocolError(
             f"The answer of {self._where} has more than {self._options.max_body} bytes, the most that is taken."
         )
+
+
+def _repeats(message: RawResponseMessage, name: bytes) -> bool:
+    return sum(given.lower() == name for given, _ in message.raw_headers) > 1
 
 
 def _head_size(message: RawResponseMessage) -> int:

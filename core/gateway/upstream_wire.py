@@ -65,7 +65,6 @@ class Wire(ResponseHandler):
         self._phase = _Phase.SENDING
         self._limits = Timeouts()
         self._until = self._total_until = inf
-        self._unsent = 0
         self._clock: asyncio.TimerHandle | None = None
         self._clock_at = inf
 
@@ -105,7 +104,7 @@ class Wire(ResponseHandler):
             for start in range(0, len(body), WHOLE_BUFFER):
                 transport.write(view[start : start + WHOLE_BUFFER])
                 if self.writing_paused:
-                    await self._drained(transport)
+                    await self._drained()
                 if self._refused() or transport.is_closing():
                     self.force_close()
                     break
@@ -188,7 +187,7 @@ class Wire(ResponseHandler):
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         # The reader calls this for every piece it takes.
-        if self._reading_paused or self._buffer_paused:
+        if self._reading_paused:
             super().resume_reading(resume_parser)
 
     def close(self) -> None:
@@ -214,9 +213,9 @@ class Wire(ResponseHandler):
     def _refused(self) -> bool:
         return bool(self._buffer) and self._buffer[0][0][0].code >= 300
 
-    async def _drained(self, transport: asyncio.Transport) -> None:
+    async def _drained(self) -> None:
+        """Wait until the peer has taken most of what was written, within the idle limit."""
         self._phase = _Phase.SENDING
-        self._unsent = transport.get_write_buffer_size()
         self.waiting_since = self._loop.time()
         self._arm(self._due(self.waiting_since))
         # The read that follows tells why the connection broke, or finds the answer that came before.
@@ -248,13 +247,9 @@ class Wire(ResponseHandler):
 
     def _check(self) -> None:
         self._clock = None
-        transport = self.transport
-        if not self.busy or transport is None or (self.answered and (self._payload is None or self._payload.is_eof())):
+        if not self.busy or (self.answered and (self._payload is None or self._payload.is_eof())):
             return
         now = self._loop.time()
-        if self._phase is _Phase.SENDING and self._unsent > (left := transport.get_write_buffer_size()):
-            self._unsent = left
-            self.waiting_since = now
         due = self._due(now)
         if due > now + CLOCK_GRAIN:
             self._arm(due)

@@ -108,6 +108,10 @@ async def test_an_answer_cut_off(data: bytes, ending: str, stream: bool) -> None
         pytest.param(OK + b"content-length: 99999999999999999999999\r\n\r\nx", id="endless length"),
         pytest.param(OK + b"transfer-encoding: gzip\r\n\r\nx", id="another transfer-encoding"),
         pytest.param(
+            OK + b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+            id="two transfer-encodings",
+        ),
+        pytest.param(
             OK + b"transfer-encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", id="a second transfer-encoding"
         ),
         pytest.param(OK + b"x: a\0b\r\ncontent-length: 1\r\n\r\nx", id="NUL in a header"),
@@ -270,7 +274,7 @@ async def test_nobody_listens() -> None:
     assert caught.value.can_retry
 
 
-@pytest.mark.parametrize("host", ["a" * 64 + ".example", "no..such", "2130706433"])
+@pytest.mark.parametrize("host", ["gateway.invalid", "a" * 64 + ".example", "no..such", "2130706433"])
 @on_each_loop
 async def test_a_name_that_does_not_resolve(host: str) -> None:
     async with upstream(f"http://{host}/v1") as to:

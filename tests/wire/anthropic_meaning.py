@@ -23,31 +23,30 @@ def without_nulls(value: Any) -> Any:
 
 def request_meaning(request: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = without_nulls(request)
-    turns: list[dict[str, Any]] = []
-    for message in out["messages"]:
-        turn = {**message, "content": _blocks(message.get("content"))}
-        if turns and turns[-1]["role"] == turn["role"] and turn.keys() == {"role", "content"}:
-            turns[-1]["content"] += turn["content"]
-        else:
-            turns.append(turn)
-    out["messages"] = turns
+    out["messages"] = _turns(out["messages"])
     if "system" in out:
         out["system"] = _blocks(out["system"])
-    for key in ("system", "tools", "stop_sequences", "metadata"):
-        if not out.get(key):
-            out.pop(key, None)
     for tool in out.get("tools", []):
         if tool.get("type") == "custom":
             del tool["type"]
     if "output_format" in out:
         wanted = out.pop("output_format")
         out["output_config"] = {"format": wanted, **out.get("output_config", {})}
-    for key in ("output_config", "tool_choice", "thinking"):
-        if out.get(key) == {}:
-            del out[key]
-    if not out.get("stream"):
-        out.pop("stream", None)
+    for key in ("system", "tools", "stop_sequences", "metadata", "output_config", "tool_choice", "thinking", "stream"):
+        if not out.get(key):
+            out.pop(key, None)
     return out
+
+
+def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        turn = {**message, "content": _blocks(message.get("content"))}
+        if turns and turns[-1]["role"] == turn["role"] and turn.keys() == {"role", "content"}:
+            turns[-1]["content"] += turn["content"]
+        else:
+            turns.append(turn)
+    return turns
 
 
 def _blocks(content: Any) -> list[dict[str, Any]]:

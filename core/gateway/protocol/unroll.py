@@ -28,6 +28,7 @@ def events_of(reply: ChatReply) -> list[Event]:
             created=reply.created,
             usage=reply.usage,
             service_tier=reply.service_tier,
+            origin=reply.origin,
             extra=reply.extra,
         )
     ]

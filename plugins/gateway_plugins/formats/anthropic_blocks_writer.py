@@ -40,6 +40,7 @@ class CallIds:
         self._own = own
         self._used: set[str] = set()
         self._waiting: dict[str, deque[str]] = {}
+        self._answered: dict[str, str] = {}
 
     def call(self, call_id: str) -> str:
         """The id to write for a call."""
@@ -59,9 +60,9 @@ class CallIds:
         if self._own:
             return call_id
         waiting = self._waiting.get(call_id)
-        if not waiting:
-            return _UNSAFE.sub("_", call_id) or "call"
-        return waiting.popleft() if len(waiting) > 1 else waiting[0]
+        if waiting:
+            self._answered[call_id] = waiting.popleft()
+        return self._answered.get(call_id) or _UNSAFE.sub("_", call_id) or "call"
 
 
 class BlockWriter:

@@ -35,14 +35,14 @@ class MessagesStreamWatch(StreamWatch):
         """The last event where only its blank line is missing, which is added; what is cut within one is kept back."""
         rest = self._splitter.close()
         events = decode_events(rest)
-        if not all(map(_is_whole, events)):
+        if not events or not all(map(_is_whole, events)):
             rest, events = b"", []
         for event in events:
             self._look(event)
         if self.finish_reason is not None and self.error is None:
             # The answer is whole: only its last event is missing.
             self.complete = True
-        return rest + b"\n\n" if events else rest
+        return _ended(rest) if events else b""
 
     def _look(self, event: SSEEvent) -> None:
         if self.complete or self.error is not None:
@@ -72,6 +72,11 @@ class MessagesStreamWatch(StreamWatch):
         if isinstance(usage, dict):
             self._usage.update((key, item) for key, item in usage.items() if item is not None)
             self.usage = read_usage(self._usage)
+
+
+def _ended(rest: bytes) -> bytes:
+    """The event with the line ends that make it one."""
+    return rest + (b"\n" if rest.endswith(b"\n") else b"\n\n")
 
 
 def _is_whole(event: SSEEvent) -> bool:

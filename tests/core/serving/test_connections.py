@@ -179,7 +179,7 @@ def test_http2_on_plain_tcp_is_not_spoken_and_its_offer_is_ignored(tmp_path: Pat
             assert "upgrade" not in headers
         knowing = await Client.connect(gateway.port)
         knowing.writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0")
-        status, _ = await knowing.head()
+        status, _, _ = await knowing.answer()
         assert status in (400, 505)
         assert await asyncio.wait_for(knowing.at_eof(), 1.0)
 

@@ -132,7 +132,7 @@ REQUEST = record(
 def test_reading_and_writing_is_the_identity_by_meaning(request: dict[str, Any]) -> None:
     for traits in (Traits(), traits_of("claude-opus-5-5")):
         dropped = Dropped()
-        format = AnthropicMessages()
-        written = json.loads(format.write_request(format.read_request(json.dumps(request).encode()), traits, dropped))
+        read = AnthropicMessages().read_request(json.dumps(request).encode())
+        written = json.loads(AnthropicMessages().write_request(read, traits, dropped))
         assert request_meaning(written) == request_meaning(json.loads(json.dumps(request)))
         assert not dropped.reasons
