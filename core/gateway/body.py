@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.config import ServerConfig
 from gateway.errors import ClientLeft, InvalidRequest, RequestTimeout, RequestTooLarge
@@ -16,8 +16,11 @@ DRAIN_SECONDS = 2.0
 """How much of a refused request is still taken, and for how long, so that its sender comes to read the refusal."""
 
 
-async def read_body(receive: Receive, headers: dict[bytes, bytes], server: ServerConfig) -> bytes:
-    """The whole body. Raises RequestTooLarge before more than the limit is held, RequestTimeout, or ClientLeft."""
+async def read_body(receive: Receive, headers: dict[bytes, bytes], server: ServerConfig, cycle: Any = None) -> bytes:
+    """The whole body. Raises RequestTooLarge before more than the limit is held, RequestTimeout, or ClientLeft.
+
+    ``cycle`` is the request's own in our HTTP/1.1 front: a body that has arrived already is taken without waiting.
+    """
     limit = server.max_body_bytes
     length = headers.get(b"content-length")
     if length is not None and length.isdigit() and int(length) > limit:
@@ -25,6 +28,9 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], server: Serve
     encoding = headers.get(b"content-encoding", b"identity")
     if encoding.lower() not in (b"identity", b""):
         raise InvalidRequest("Send the body without Content-Encoding.", code="unsupported_content_encoding")
+    if cycle is not None and cycle.complete and cycle.held <= limit:
+        whole: bytes = cycle.take()
+        return whole
     chunks: list[bytes] = []
     size = 0
     try:

@@ -63,9 +63,7 @@ def _run(arguments: list[str]) -> int:
         if word not in commands.choices:
             near = get_close_matches(word, commands.choices, n=1, cutoff=0.5)
             hint = f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(commands.choices)}"
-            parser.error(
-                f'there is no command "{word}"{hint} (a plugin\'s command needs its table)'
-            )
+            parser.error(f'there is no command "{word}"{hint} (a plugin\'s command needs its table)')
     args = parser.parse_args(rest)
     args.config = config
     run: Command = args.run

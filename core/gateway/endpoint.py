@@ -120,7 +120,7 @@ class Exchange:
             raise MethodNotAllowed(f"{call.path} takes POST, not {call.method}.", headers=(("allow", "POST"),))
         call.credential = credential_of(self.scope["headers"])
         await pipeline.authenticate(call)
-        call.body = await read_body(self.receive, call.headers, gateway.config.server)
+        call.body = await read_body(self.receive, call.headers, gateway.config.server, self.scope.get("gateway.cycle"))
         self.body_read = True
         self._notice_leaving()
         self._understand()

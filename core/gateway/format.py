@@ -156,7 +156,7 @@ class Format(ABC):
         """A watch for one same-dialect stream; ``hide_usage`` removes the usage that only we asked for."""
 
     def lane_patches(self, body: JsonObject, traits: Traits) -> dict[str, bytes]:
-        """Top-level members (as JSON) to set in a caller's request that otherwise passes as it is."""
+        """Top-level members (as JSON) to set in a caller's request for a stream that otherwise passes as it is."""
         return {}
 
     def hides_usage(self, body: JsonObject) -> bool:

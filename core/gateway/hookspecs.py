@@ -97,7 +97,8 @@ async def on_response(call: Call, reply: Reply) -> None:
     """Look at the reply before its first byte; may change ``reply`` or wrap ``reply.stream``.
 
     When: each call with an answer (errors included only if a provider gave them), in reverse pipeline order, for the
-    plugins in front of the one that answered. A stream's chunks hold whole events.
+    plugins in front of the one that answered, and for those of the observe stage always. A stream's chunks hold
+    whole events.
     """
 
 

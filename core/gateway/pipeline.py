@@ -31,8 +31,10 @@ class Pipeline:
 
     __slots__ = ("_auth", "_complete", "_request", "_response", "_route")
 
-    def __init__(self, hooks: pluggy.HookRelay, order: dict[str, int], auth: frozenset[str]) -> None:
-        """``order`` maps a plugin's name to its place; ``auth`` names those of the auth stage."""
+    def __init__(self, hooks: pluggy.HookRelay, stages: dict[str, str]) -> None:
+        """``stages`` maps the plugins' names, in pipeline order, to their stages."""
+        order = {name: place for place, name in enumerate(stages)}
+        auth = {name for name, stage in stages.items() if stage == "auth"}
         requests = _sorted(hooks.on_request, order)
         self._auth: tuple[tuple[str, OnRequest], ...] = tuple(
             (i.plugin_name, cast(OnRequest, _bound(i, "call"))) for i in requests if i.plugin_name in auth
@@ -42,8 +44,13 @@ class Pipeline:
             for i in requests
             if i.plugin_name not in auth
         )
+        # Observers stand last, and still see every reply: also the one that a cache in front of them gave.
         self._response: tuple[tuple[int, str, OnResponse], ...] = tuple(
-            (order[i.plugin_name], i.plugin_name, cast(OnResponse, _bound(i, "call", "reply")))
+            (
+                -1 if stages[i.plugin_name] == "observe" else order[i.plugin_name],
+                i.plugin_name,
+                cast(OnResponse, _bound(i, "call", "reply")),
+            )
             for i in reversed(_sorted(hooks.on_response, order))
         )
         self._route: tuple[tuple[str, RouteHook], ...] = tuple(
@@ -95,7 +102,7 @@ class Pipeline:
         return None
 
     async def on_response(self, call: Call, reply: Reply, before: int) -> None:
-        """Show the reply to the plugins in front of place ``before``, the last first."""
+        """Show the reply to observers and to the plugins in front of place ``before``, the last first."""
         for place, name, hook in self._response:
             if place < before:
                 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 _STREAM_HEAD: RawHeaders = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 _LONGEST_DROPPED = 2048
+# Unique across processes and restarts without a system call for each: 64 random bits once, then a count.
+_PROCESS = os.urandom(8).hex()
+_numbers = itertools.count(1)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
 
@@ -40,6 +44,8 @@ def head_of(call: Call, reply: Reply) -> RawHeaders:
 
 def _latin(text: str) -> bytes:
     """Text as a header's value: what no header may carry is replaced."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
     return "".join(c if c.isprintable() else "?" for c in text).encode("latin-1", "replace")
 
 
@@ -49,4 +55,4 @@ def request_id_of(headers: dict[bytes, bytes]) -> str:
         given = headers.get(name)
         if given is not None and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
             return text
-    return f"req_{os.urandom(12).hex()}"
+    return f"req_{_PROCESS}{next(_numbers):012x}"

@@ -82,9 +82,7 @@ class Gateway:
         self.warnings: list[str] = list(config.warnings)
         self.providers: dict[str, Provider] = {r.name: r.plugin for r in records if isinstance(r.plugin, Provider)}
         self.dialects: list[Dialect] = [r.plugin for r in records if isinstance(r.plugin, Dialect)]
-        order = {record.name: place for place, record in enumerate(records)}
-        auth = frozenset(record.name for record in records if record.stage == "auth")
-        self.pipeline = Pipeline(manager.hook, order, auth)
+        self.pipeline = Pipeline(manager.hook, {record.name: record.stage for record in records})
         self._identify = [
             identify for r in records if r.stage == "auth" and (identify := getattr(r.plugin, "identify", None))
         ]

@@ -105,7 +105,8 @@ class Passthrough(Translator):
 
     def request(self, call: Call, target: Target) -> bytes:
         """The caller's own bytes, with the target's model name and the format's few patches spliced in."""
-        changes = self.format.lane_patches(call.json, self.provider.traits(target.model))
+        # Only streams have something to patch; finding a model's traits costs more than the rest.
+        changes = self.format.lane_patches(call.json, self.provider.traits(target.model)) if call.stream else {}
         if "model" in call.json and call.json.get("model") != target.model:
             changes["model"] = msgspec.json.encode(target.model)
         return call.json.replaced(changes) if changes else call.body

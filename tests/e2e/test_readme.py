@@ -61,14 +61,3 @@ def test_every_make_command_that_is_named_is_a_target_of_the_makefile() -> None:
     text = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE))
     assert {"serve", "test"} <= named <= targets
-
-
-def test_every_page_that_is_linked_exists() -> None:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
-    missing = [
-        f"{page.name}: {target}"
-        for page in pages
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-        if "://" not in target and not (page.parent / target).exists()
-    ]
-    assert not missing

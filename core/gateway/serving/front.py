@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gateway.config import ServerConfig
 from gateway.serving.http1_limits import Http1Limits
 from gateway.serving.http1_server import Http1Server
 
@@ -28,10 +29,10 @@ class Connections(Protocol):
     def cut(self) -> None: ...
 
 
-def open_front(app: Any, http1: str, tls: ssl.SSLContext | None) -> Connections:
+def open_front(app: Any, server: ServerConfig, tls: ssl.SSLContext | None) -> Connections:
     """The front that ``[server] http1`` asks for: ours (``httptools``), or Hypercorn's for all (``hypercorn``)."""
-    if http1 == "httptools":
-        return Front(app, tls, Http1Limits())
+    if server.http1 == "httptools":
+        return Front(app, tls, Http1Limits(body_grace=server.body_timeout))
     from gateway.serving.hypercorn_worker import Server  # noqa: PLC0415  # see Front
 
     return Server(app, tls)

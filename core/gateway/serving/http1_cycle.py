@@ -132,17 +132,21 @@ class Http1Cycle:
         else:
             self._connection.refuse(500, "internal_error", "The gateway failed.")
 
+    def take(self) -> bytes:
+        """What has arrived of the body and was not taken yet."""
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body = []
+        self._taken = self.complete
+        if self.held:
+            self.held = 0
+            self._connection.body_taken()
+        return body
+
     async def receive(self) -> dict[str, Any]:
         """The next part of the body, or the news that the client is gone."""
         while True:
             if not self._taken and (self._body or self.complete):
-                body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-                self._body = []
-                self._taken = self.complete
-                if self.held:
-                    self.held = 0
-                    self._connection.body_taken()
-                return {"type": "http.request", "body": body, "more_body": not self.complete}
+                return {"type": "http.request", "body": self.take(), "more_body": not self.complete}
             if self.gone or self.responded:
                 return _DISCONNECT
             if self._expects and not self.complete and not self.started:

@@ -109,7 +109,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # logged, and told to the parent
             self._channel.send(Failed(problems_of(error, "the gateway cannot start")))
             return False
-        self._server = open_front(self._app, config.server.http1, context)
+        self._server = open_front(self._app, config.server, context)
         self._change = Change(self._app, self._channel, self._read)
         return True
 

@@ -155,7 +155,7 @@ class _Server:
     async def _serve(self) -> None:
         await self.app.startup()
         try:
-            front = open_front(self.app, self.config.server.http1, None)
+            front = open_front(self.app, self.config.server, None)
             await front.listen([self.listener])
             self._ready.set()
             await self._stop.wait()
