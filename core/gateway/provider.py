@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from gateway.config import Secret, Timeouts
-from gateway.errors import UpstreamRejected
+from gateway.errors import UpstreamRejected, UpstreamUnreachable
 from gateway.format import Format, Traits
 from gateway.plugin import Plugin, PluginConfig, PluginContext, Stage
 from gateway.upstream import Upstream, UpstreamOptions, UpstreamReply, UpstreamRequest
@@ -64,6 +64,14 @@ class Provider(Plugin):
         super().__init__(config, context)
         self._upstream: Upstream | None = None
 
+    def prepare(self) -> None:
+        """Make the way to the provider; opens nothing. The registry calls it once the plugin is made.
+
+        Raises ConfigError for an address that cannot be one.
+        """
+        if self.address:
+            self._upstream = Upstream(self.address, UpstreamOptions(limit=self.config.limit))
+
     @property
     def address(self) -> str:
         """The base URL without a trailing slash; the TOML's before the class's."""
@@ -108,14 +116,18 @@ class Provider(Plugin):
     async def send(self, call: Call, request: UpstreamRequest, timeouts: Timeouts) -> UpstreamReply:
         """Send one request. A built-in model overrides this and opens no connection."""
         if self._upstream is None:
-            self._upstream = Upstream(self.address, UpstreamOptions(limit=self.config.limit))
+            raise UpstreamUnreachable(f"The provider {self.name!r} has no base_url.")
         return await self._upstream.send(request, timeouts)
+
+    @property
+    def connects(self) -> bool:
+        """Whether there is an address to connect to."""
+        return self._upstream is not None
 
     async def close(self) -> None:
         """Close the pooled connections; the core calls it after the last call."""
         if self._upstream is not None:
             await self._upstream.close()
-            self._upstream = None
 
 
 def format_name(offered: str | Format) -> str:

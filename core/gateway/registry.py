@@ -84,6 +84,8 @@ def _record(
         return PluginRecord(table.name, table.use, stage, place, old.plugin, default=default, life=old.life)
     try:
         plugin = cls(settings, context)
+        if isinstance(plugin, Provider):
+            plugin.prepare()
     except ConfigError as error:
         for problem in error.problems:
             reader.problem(where, "", problem)

@@ -17,6 +17,7 @@ from gateway.errors import GatewayError, ModelNotFound
 from gateway.pipeline import Pipeline
 from gateway.plugin import Plugin, Stage
 from gateway.provider import Provider
+from gateway.upstream import preload
 
 if TYPE_CHECKING:
     from gateway.call import Principal
@@ -132,6 +133,8 @@ class Gateway:
 
     async def start(self) -> None:
         """Start the plugins that are new, in order; a failure shuts down those started here and is raised."""
+        if any(provider.connects for provider in self.providers.values()):
+            preload()
         started: list[PluginRecord] = []
         for record in self.records:
             record.life.holders += 1
