@@ -106,9 +106,9 @@ def unknown_model(client: OpenAI) -> openai.NotFoundError:
 
 
 @contextlib.contextmanager
-def model_server(threads: int = 2) -> Iterator[str]:
+def model_server() -> Iterator[str]:
     """Run the model's server until the block ends; its address, without /v1."""
-    command = [str(MODEL_PYTHON), str(HERE / "model_server.py"), "--port", "0", "--threads", str(threads)]
+    command = [str(MODEL_PYTHON), str(HERE / "model_server.py"), "--port", "0"]
     with subprocess.Popen(
         [*command, "--stop-with-stdin"],
         stdin=subprocess.PIPE,
@@ -176,10 +176,10 @@ def configuration(*, model: str, anthropic: str, port: int) -> str:
 
 
 @contextlib.contextmanager
-def everything(threads: int = 2) -> Iterator[str]:
+def everything() -> Iterator[str]:
     """Run the model, the scripted Anthropic and the gateway in front of both; the base_url for clients."""
     port = free_port()
-    with model_server(threads) as model, ScriptedProvider() as provider:
+    with model_server() as model, ScriptedProvider() as provider:
         provider.default_script(anthropic_messages)
         with gateway(configuration(model=model, anthropic=provider.url, port=port), port) as url:
             yield f"{url}/v1"

@@ -52,7 +52,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; with --stop-with-stdin, until standard input is closed."""
     parser = argparse.ArgumentParser(description="Serve SmolLM2-135M-Instruct on this machine.")
     parser.add_argument("--port", type=int, default=8000, help="port on 127.0.0.1, 0 for a free one (default 8000)")
-    parser.add_argument("--threads", type=int, default=2, help="threads that compute (default 2)")
+    parser.add_argument("--threads", type=int, default=1, help="threads that compute (default 1: more spin)")
     parser.add_argument(
         "--stop-with-stdin", action="store_true", help="stop when standard input closes: a parent's end is then ours"
     )

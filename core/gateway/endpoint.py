@@ -83,7 +83,8 @@ class Exchange:
     async def run(self) -> None:
         """Serve the request; every way out ends in ``on_complete``, once."""
         call = self.call
-        self.task = asyncio.current_task()
+        cycle = self.scope.get("gateway.cycle")
+        self.task = asyncio.current_task() if cycle is None else cycle.task
         try:
             try:
                 await self._serve()

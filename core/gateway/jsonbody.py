@@ -67,18 +67,24 @@ class JsonObject:
 
     def replaced(self, changes: dict[str, bytes]) -> bytes:
         """The body with these members' values (JSON bytes) put in; absent members are added at the end."""
+        body, spans = self.body, self.spans
+        if len(changes) == 1:
+            ((key, value),) = changes.items()
+            if key in spans:
+                start, end = spans[key]
+                return b"%b%b%b" % (body[:start], value, body[end:])
         pieces: list[bytes] = []
         at = 0
-        for key, (start, end) in sorted(self.spans.items(), key=lambda item: item[1]):
+        for key, (start, end) in sorted(spans.items(), key=lambda item: item[1]):
             if key in changes:
-                pieces += (self.body[at:start], changes[key])
+                pieces += (body[at:start], changes[key])
                 at = end
-        added = b",".join(msgspec.json.encode(k) + b":" + v for k, v in changes.items() if k not in self.spans)
+        added = b",".join(msgspec.json.encode(k) + b":" + v for k, v in changes.items() if k not in spans)
         if added:
-            close = self.body.rindex(b"}")
-            pieces += (self.body[at:close], b"," if self.spans else b"", added)
+            close = body.rindex(b"}")
+            pieces += (body[at:close], b"," if spans else b"", added)
             at = close
-        pieces.append(self.body[at:])
+        pieces.append(body[at:])
         return b"".join(pieces)
 
 
@@ -96,6 +102,21 @@ def _members(body: bytes) -> dict[str, msgspec.Raw]:
 
 def _spans(body: bytes) -> dict[str, tuple[int, int]]:
     members = _members(body)
+    spans: dict[str, tuple[int, int]] = {}
+    at = 0
+    for key, raw in members.items():
+        start = at + len(key) + 4
+        at = start + len(raw)
+        spans[key] = (start, at)
+    # The brace or comma, the quotes and the colon are all there is between the members of a compact body; a blank, an
+    # escape in a key or a second equal key would each make it longer. Most bodies are compact and end here.
+    if at + 1 == len(body) and spans:
+        return spans
+    return _walked(body, members)
+
+
+def _walked(body: bytes, members: dict[str, msgspec.Raw]) -> dict[str, tuple[int, int]]:
+    """The members' places in any layout; refuses a key that occurs twice."""
     spans: dict[str, tuple[int, int]] = {}
     view = memoryview(body)
     key = ""

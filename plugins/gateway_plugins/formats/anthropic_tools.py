@@ -120,7 +120,9 @@ def _write_function(tool: Tool, path: str, to: Outgoing) -> dict[str, Any]:
     where = f"{path}.function.parameters" if to.origin == "openai_chat" else f"{path}.parameters"
     schema = _at_top(tool.parameters or _EMPTY_SCHEMA, where, to)
     if tool.strict:
-        fitted = fit_schema(schema, lambda at, why: to.lose(where + at, why)) if to.options.get("structured") else None
+        fitted = None
+        if to.options.get("structured") is not False:
+            fitted = fit_schema(schema, lambda at, why: to.lose(where + at, why))
         if fitted is None:
             to.lose(f"{path}.strict", "the model cannot be held to this schema")
         else:

@@ -355,6 +355,9 @@ def test_strict_tools_have_closed_schemas() -> None:
     assert written["tools"][0]["strict"] is True
     assert written["tools"][0]["input_schema"]["additionalProperties"] is False
     assert lost == ["tools[0].function.parameters.properties.x.minimum"]
+    for name in ("claude-of-next-year", "another"):
+        written, _ = say(tools=[Tool(name="a", parameters=schema, strict=True)], traits=traits_of(name))
+        assert written["tools"][0]["strict"] is True
     old = traits_of("claude-3-5-haiku-latest")
     written, lost = say(tools=[Tool(name="a", parameters=schema, strict=True)], traits=old)
     assert "strict" not in written["tools"][0]
