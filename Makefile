@@ -31,10 +31,10 @@ serve: $(VENV)/.runtime
 	$(VENV)/bin/gateway serve -c $(CONFIG)
 
 test: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed)
-	$(VENV)/bin/pytest -n 2 --dist loadgroup $(ARGS)
+	$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
 
 unit: $(VENV)/.dev
-	$(VENV)/bin/pytest -n 2 --dist loadgroup --ignore=tests/e2e --ignore=tests/clients --ignore=tests/contract $(ARGS)
+	$(VENV)/bin/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/clients --ignore=tests/contract $(ARGS)
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff check --quiet .
@@ -48,7 +48,7 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff format --quiet .
 
 cov: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed)
-	$(VENV)/bin/pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-report=html $(ARGS)
+	$(VENV)/bin/pytest -n 2 --dist loadfile --cov --cov-report=term --cov-report=html $(ARGS)
 
 demo: $(VENV)/.dev $(ENVS)/model/.installed
 	@$(PY) examples/demo.py

@@ -13,8 +13,6 @@ ECHO, ANTHROPIC = "echo/echo", "anthropic/claude-sonnet-4-6"
 MODELS = (ECHO, ANTHROPIC)
 TEXTS = {ECHO: "What is the weather in Paris?", ANTHROPIC: scripted_anthropic.TEXT}
 
-pytestmark = pytest.mark.xdist_group("clients")
-
 
 @pytest.fixture(params=["anthropic-2", "anthropic-1"])
 def environment(request: pytest.FixtureRequest) -> str:

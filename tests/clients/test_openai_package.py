@@ -18,8 +18,6 @@ TEXTS = {
     ANTHROPIC: scripted_anthropic.TEXT,
 }
 
-pytestmark = pytest.mark.xdist_group("clients")
-
 
 @pytest.fixture(params=["openai-3", "openai-2"])
 def environment(request: pytest.FixtureRequest) -> str:

@@ -11,7 +11,6 @@ import demo
 import scripted_anthropic
 
 pytestmark = [
-    pytest.mark.xdist_group("model"),
     pytest.mark.timeout(120),
     pytest.mark.skipif(not demo.MODEL_PYTHON.exists(), reason="no .venvs/model; make test installs it"),
 ]
