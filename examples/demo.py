@@ -50,19 +50,18 @@ def user(text: str) -> list[ChatCompletionUserMessageParam]:
     return [{"role": "user", "content": text}]
 
 
+QUESTION = user("Tell me about the city of Paris in one sentence.")
+
+
 def whole(client: OpenAI, model: str) -> str:
     """A whole answer."""
-    answer = client.chat.completions.create(
-        model=model, messages=user("Why is the sky blue? Answer in one sentence."), max_tokens=60
-    )
+    answer = client.chat.completions.create(model=model, messages=QUESTION, max_tokens=60)
     return answer.choices[0].message.content or ""
 
 
 def streamed(client: OpenAI, model: str) -> Iterator[str]:
     """An answer, token by token."""
-    with client.chat.completions.create(
-        model=model, messages=user("Why is the sky blue?"), max_tokens=60, stream=True
-    ) as stream:
+    with client.chat.completions.create(model=model, messages=QUESTION, max_tokens=60, stream=True) as stream:
         for chunk in stream:
             if chunk.choices and chunk.choices[0].delta.content:
                 yield chunk.choices[0].delta.content
@@ -71,7 +70,10 @@ def streamed(client: OpenAI, model: str) -> Iterator[str]:
 def typed(client: OpenAI, model: str) -> City:
     """An answer held to a JSON schema and parsed into an object."""
     answer = client.chat.completions.parse(
-        model=model, messages=user("Describe the city of Paris."), response_format=City, max_tokens=100
+        model=model,
+        messages=user("Describe the city of Paris, France, in Europe."),
+        response_format=City,
+        max_tokens=200,
     )
     city = answer.choices[0].message.parsed
     assert city is not None

@@ -41,7 +41,7 @@ def settings(port: int, threads: int) -> xllamacpp.CommonParams:
     params.cache_ram_mib = 64
     params.embedding = True
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
-    params.sampling.temp = 0.2  # unless the request says otherwise: the model is small and strays
+    params.sampling.temp = 0.0  # unless the request says otherwise: the model is small, and strays
     params.offline = True
     params.ui = False
     params.verbosity = 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.testing import Exchange
 
-TEXT = "Light scatters on the molecules of the air, and blue light scatters most."
+TEXT = "Paris is the capital of France, a city of two million people on the Seine."
 PARIS = {"name": "Paris", "city": "Paris", "country": "France", "continent": "Europe", "population": 2102650}
 KNOWN_PARTS = {"text", "image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,15 +59,24 @@ def _run(arguments: list[str]) -> int:
     _add_own(commands)
     word = next((argument for argument in rest if not argument.startswith("-")), None)
     if word is not None and word not in COMMANDS:
-        _add_plugins(commands, config)
+        try:
+            _add_plugins(commands, config)
+        except ConfigError:
+            if _near(word, COMMANDS):  # a slip of the pen; what is wrong in the file is another matter
+                parser.error(f'there is no command "{word}"; did you mean "{_near(word, COMMANDS)}"?')
+            raise
         if word not in commands.choices:
-            near = get_close_matches(word, commands.choices, n=1, cutoff=0.5)
-            hint = f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(commands.choices)}"
+            near = _near(word, commands.choices)
+            hint = f'; did you mean "{near}"?' if near else f"; known are {', '.join(commands.choices)}"
             parser.error(f'there is no command "{word}"{hint} (a plugin\'s command needs its table)')
     args = parser.parse_args(rest)
     args.config = config
     run: Command = args.run
     return run(args)
+
+
+def _near(word: str, known: Iterable[str]) -> str | None:
+    return next(iter(get_close_matches(word, list(known), n=1)), None)
 
 
 def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:
@@ -84,6 +93,8 @@ def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:
                 found = Path(value)
         elif item.startswith("--config="):
             found = Path(item.partition("=")[2])
+        elif item.startswith("-c") and not item.startswith("--"):
+            found = Path(item[2:].removeprefix("="))
         else:
             rest.append(item)
     return found, rest

@@ -28,7 +28,7 @@ def check(args: argparse.Namespace) -> int:
     for warning in gateway.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     name = args.config or gateway.config.path or "the built-in configuration"
-    tables = sum(not record.default for record in gateway.records)
+    tables = sum(table.enabled for table in gateway.config.plugins)
     models = len(gateway.config.models)
     sys.stdout.write(f"{name}: ok ({_count(tables, 'plugin')}, {_count(models, 'model')})\n")
     return 0
@@ -38,15 +38,17 @@ def plugins(args: argparse.Namespace) -> int:
     """List the plugins in the order in which they run."""
     from gateway.cli import build_gateway  # noqa: PLC0415  # the two modules name each other
 
+    gateway = build_gateway(args.config)
+    tables = {table.name for table in gateway.config.plugins}
     rows: list[dict[str, Any]] = [
         {
             "name": record.name,
             "use": record.use,
             "stage": record.stage,
-            "on": "default" if record.default else "table",
+            "on": "table" if record.name in tables else "default",
             "hooks": record.hooks,
         }
-        for record in build_gateway(args.config).records
+        for record in gateway.records
     ]
     if args.json:
         return _print_json(rows)
@@ -90,7 +92,7 @@ def new_plugin(args: argparse.Namespace) -> int:
         raise ConfigError([f"{path} exists already; nothing was written"]) from None
     except OSError as error:
         raise ConfigError([f"{path} cannot be written: {error.strerror}"]) from None
-    table = table.replace("NAME", args.name).replace("CLASS", cls)
+    table = table.replace("NAME", args.name).replace("CLASS", cls).replace("UPPER", args.name.upper())
     sys.stdout.write(f"{path} is written. Add to the gateway.toml beside it:\n\n{table}")
     return 0
 

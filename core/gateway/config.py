@@ -1,24 +1,25 @@
-"""Reads gateway.toml: strict, with every mistake of a file at once, each with its place and its mend."""
+"""Reads gateway.toml: strict, with every mistake at once, each with its place and its mend."""
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from gateway.config_reader import Place, Reader, nearest
+from gateway.config_models import read_defaults, read_models
+from gateway.config_reader import Reader, nearest
+from gateway.config_syntax import read_toml
 from gateway.errors import ConfigError
 from gateway.secret import Secret
 from gateway.settings import (
+    BUILT_IN,
     DEFAULT_TIMEOUTS,
     GatewayConfig,
     ModelConfig,
     PluginTable,
-    Rescue,
     ServerConfig,
     TargetConfig,
     Timeouts,
@@ -39,37 +40,33 @@ __all__ = [
     "parse_config",
 ]
 
-
-class _Defaults(msgspec.Struct, frozen=True, kw_only=True):
-    """``[defaults]``: what every model has unless its own table says otherwise."""
-
-    strategy: str = "ordered"
-    retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
-    timeouts: Timeouts = Timeouts()
-    rescue: Rescue = "error"
+SECTIONS = ("server", "plugins", "models", "defaults")
+DEFAULT_FILE = Path("gateway.toml")
 
 
-class _ModelTable(msgspec.Struct, frozen=True, kw_only=True):
-    targets: list[TargetConfig | str]
-    fallbacks: list[TargetConfig | str] = []
-    strategy: str | None = None
-    retries: Annotated[int, msgspec.Meta(ge=0, le=10)] | None = None
-    timeouts: Timeouts = Timeouts()
-    rescue: Rescue | None = None
+class _PluginKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that every ``[plugins.*]`` may have, whatever the plugin."""
+
+    use: str | None = None
+    enabled: bool = True
+    stage: str | None = None
 
 
 def load_config(path: Path | None) -> GatewayConfig:
     """Read a file; without one, ``gateway.toml`` beside us, or the built-in configuration. Raises ConfigError."""
     if path is None:
-        path = Path("gateway.toml")
-        if not path.exists():
-            return parse_config(_built_in(), path=None, folder=Path.cwd())
+        if not DEFAULT_FILE.exists():
+            return parse_config(built_in(), path=None, folder=Path.cwd())
+        path = DEFAULT_FILE
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError([f"{path}: there is no such file"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([f"{path}: is not UTF-8 text"]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: is not UTF-8 text"]) from None
     return parse_config(text, path=path, folder=path.absolute().parent)
 
 
@@ -78,47 +75,51 @@ def parse_config(text: str, *, path: Path | None, folder: Path) -> GatewayConfig
 
     Plugins are loaded only where there is a mistake, to tell theirs with it: a good file is read quickly.
     """
-    reader = Reader(path.name if path else "configuration", text, folder)
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{reader.file}: is not valid TOML: {error}"]) from None
-    for name, value in data.items():
-        if name not in ("server", "plugins", "models", "defaults"):
-            known = ("server", "plugins", "models", "defaults")
-            reader.problem((name,), "", f"unknown table{nearest(name, known) or '; known are ' + ', '.join(known)}")
-        elif not isinstance(value, dict):
-            reader.problem((), name, "expected a table")
-    tables = {name: value if isinstance(value, dict) else {} for name, value in data.items()}
-    server = reader.struct(tables.get("server", {}), ServerConfig, ("server",)) or ServerConfig()
-    _check_bind(reader, server)
-    plugins = _plugin_tables(reader, tables.get("plugins", {}))
-    defaults = reader.struct(tables.get("defaults", {}), _Defaults, ("defaults",)) or _Defaults()
-    models = _Models(reader, tables.get("models", {}), defaults, plugins).read()
+    file = path.name if path else BUILT_IN
+    reading = read_toml(text, file)
+    if reading.tree is None:
+        raise ConfigError(reading.problems)
+    reader = Reader(file, reading.text, folder, damaged=bool(reading.problems))
+    reader.problems += reading.problems
+    sections = _sections(reader, reading.tree)
+    server = _server(reader, sections.get("server", {}))
+    plugins = _plugin_tables(reader, sections.get("plugins", {}))
+    unclear = bool(reader.problems)
+    defaults = read_defaults(reader, sections.get("defaults", {}))
+    enabled = {name: table.enabled for name, table in plugins.items()}
+    models = read_models(reader, sections.get("models", {}), defaults, enabled)
     config = GatewayConfig(
         path=path,
         folder=folder,
-        text=text,
+        text=reading.text if reader.damaged else text,
         server=server,
-        plugins=tuple(plugins),
+        plugins=tuple(table for table in plugins.values() if table.use),
         models=models,
-        defaults=ModelConfig(
-            name="",
-            strategy=defaults.strategy,
-            retries=defaults.retries,
-            timeouts=defaults.timeouts,
-            rescue=defaults.rescue,
-        ),
+        defaults=defaults,
         warnings=tuple(reader.warnings),
+        damaged=reader.damaged,
     )
     if reader.problems:
-        raise ConfigError(_in_order([*reader.problems, *_plugin_problems(config)]))
+        raise ConfigError(_in_order([*reader.problems, *_plugin_problems(config, unclear=unclear)]))
     return config
 
 
-def _plugin_problems(config: GatewayConfig) -> list[str]:
+def built_in() -> str:
+    """What serves without a file: the echo model, and the providers whose keys are in the environment."""
+    text = '[plugins.echo]\n\n[models.echo]\ntargets = ["echo/echo"]\n'
+    for name, variable in (("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")):
+        if os.environ.get(variable, "").strip():
+            text += f'\n[plugins.{name}]\napi_key = {{ env = "{variable}" }}\n'
+    return text
+
+
+def _plugin_problems(config: GatewayConfig, *, unclear: bool) -> list[str]:
+    """What is wrong in the plugins' tables of a file that has other mistakes."""
     from gateway.registry import build  # noqa: PLC0415  # see parse_config
 
+    if unclear:
+        # Whether keys are asked for cannot be told while [server] or a plugin's table is not understood.
+        config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, open=True))
     try:
         build(config)
     except ConfigError as error:
@@ -132,122 +133,71 @@ def _in_order(problems: list[str]) -> list[str]:
     return sorted(lines, key=lambda problem: int(match.group(1)) if (match := lines[problem]) else 0)
 
 
-def _built_in() -> str:
-    """What serves without a file: the echo model, and the providers whose keys are in the environment."""
-    text = "[plugins.echo]\n"
-    for name, variable in (("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")):
-        if os.environ.get(variable):
-            text += f'[plugins.{name}]\napi_key = {{ env = "{variable}" }}\n'
-    return text + '[models.echo]\ntargets = ["echo/echo"]\n'
-
-
-def _check_bind(reader: Reader, server: ServerConfig) -> None:
-    for key, bind in (("bind", server.bind), ("admin_bind", server.admin_bind)):
-        host, colon, port = bind.rpartition(":")
-        if bind.startswith("unix:") and len(bind) > len("unix:"):
-            continue
-        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-            reader.problem(("server",), key, f'expected "host:port", ":port" or "unix:/path", got the text "{bind}"')
-        elif ":" in host and not (host.startswith("[") and host.endswith("]")):
-            reader.problem(("server",), key, f'an IPv6 address stands in brackets: "[{host}]:{port}"')
-
-
-def _plugin_tables(reader: Reader, tables: dict[str, Any]) -> list[PluginTable]:
-    plugins: list[PluginTable] = []
-    for name, values in tables.items():
-        place: Place = ("plugins", name)
-        if not isinstance(values, dict):
-            reader.problem(("plugins",), name, "expected a table")
-            continue
-        own = dict(values)
-        use = reader.value(own.pop("use", name), str, place, "use")
-        enabled = reader.value(own.pop("enabled", True), bool, place, "enabled")
-        stage = reader.value(own.pop("stage", None), str | None, place, "stage")
-        if isinstance(use, str) and isinstance(enabled, bool) and (stage is None or isinstance(stage, str)):
-            plugins.append(PluginTable(name=name, use=use, enabled=enabled, stage=stage, values=own))
-    return plugins
-
-
-class _Models:
-    """Reads ``[models.*]``: targets and fallbacks, which may name other models."""
-
-    def __init__(self, reader: Reader, tables: dict[str, Any], defaults: _Defaults, plugins: list[PluginTable]) -> None:
-        self.reader = reader
-        self.tables = tables
-        self.defaults = defaults
-        self.providers = [table.name for table in plugins if table.enabled]
-        self.read_tables: dict[str, _ModelTable] = {}
-
-    def read(self) -> dict[str, ModelConfig]:
-        for name, values in self.tables.items():
-            table = self.reader.struct(values, _ModelTable, ("models", name))
-            if table is None:
-                self._check_raw(name, values)
+def _sections(reader: Reader, tree: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The four tables at the top; what else stands there is a mistake."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in tree.items():
+        if name in SECTIONS:
+            if isinstance(value, dict):
+                sections[name] = value
             else:
-                self.read_tables[name] = table
-                if not table.targets:
-                    self.reader.problem(("models", name), "targets", "is empty; a model needs at least one target")
-        return {name: self._model(name, table) for name, table in self.read_tables.items()}
-
-    def _check_raw(self, name: str, values: Any) -> None:
-        """The providers of a table that has other mistakes."""
-        for key in ("targets", "fallbacks"):
-            entries = values.get(key) if isinstance(values, dict) else None
-            for place, entry in enumerate(entries if isinstance(entries, list) else ()):
-                if isinstance(entry, str):
-                    self._entry(name, f"{key}[{place}]", entry, (name,))
-                elif isinstance(entry, dict) and isinstance(entry.get("provider"), str):
-                    self._check_provider(("models", name), f"{key}[{place}].provider", entry["provider"])
-
-    def _model(self, name: str, table: _ModelTable) -> ModelConfig:
-        rescue = table.rescue or self.defaults.rescue
-        if rescue != "error":
-            self.reader.warnings.append(
-                f'{self.reader.where(("models", name), "rescue")}: "{rescue}" acts as "error" in this version: '
-                "a stream that dies midway ends with an error event"
-            )
-        return ModelConfig(
-            name=name,
-            strategy=table.strategy or self.defaults.strategy,
-            targets=self._targets(name, "targets", table.targets),
-            fallbacks=self._targets(name, "fallbacks", table.fallbacks),
-            retries=self.defaults.retries if table.retries is None else table.retries,
-            timeouts=table.timeouts.over(self.defaults.timeouts),
-            rescue=rescue,
-        )
-
-    def _targets(self, model: str, key: str, entries: list[TargetConfig | str]) -> tuple[TargetConfig, ...]:
-        found: list[TargetConfig] = []
-        for place, entry in enumerate(entries):
-            found += self._entry(model, f"{key}[{place}]", entry, (model,))
-        return tuple(found)
-
-    def _entry(self, model: str, key: str, entry: TargetConfig | str, seen: tuple[str, ...]) -> list[TargetConfig]:
-        where: Place = ("models", model)
-        if isinstance(entry, TargetConfig):
-            self._check_provider(where, f"{key}.provider", entry.provider)
-            return [entry]
-        if entry in self.tables:
-            if entry in seen:
-                self.reader.problem(
-                    where, key, f"the models refer to each other in a circle: {' → '.join((*seen, entry))}"
+                reader.problem(
+                    (), name, f"expected tables, [{name}{'.<name>' if name in ('plugins', 'models') else ''}]"
                 )
-                return []
-            inner = self.read_tables.get(entry)
-            targets = () if inner is None else inner.targets
-            return [target for item in targets for target in self._entry(model, key, item, (*seen, entry))]
-        provider, slash, name = entry.partition("/")
-        if not slash or not name:
-            self.reader.problem(
-                where,
-                key,
-                f'"{entry}" is no model of this file{nearest(entry, self.tables)}; expected "provider/model"',
+        elif isinstance(value, dict):
+            tables = ", ".join(f"[{section}]" for section in SECTIONS)
+            reader.problem((name,), "", f"unknown table{nearest(name, SECTIONS) or f'; known are {tables}'}")
+        else:
+            hint = (
+                "; it belongs below [server]"
+                if name in ServerConfig.__struct_fields__
+                else "; every key stands in a table, such as [server]"
             )
-            return []
-        self._check_provider(where, key, provider)
-        return [TargetConfig(provider=provider, model=name)]
+            reader.problem((), name, f"unknown key{hint}")
+    return sections
 
-    def _check_provider(self, where: Place, key: str, provider: str) -> None:
-        if provider not in self.providers:
-            known = nearest(provider, self.providers) or f"; known are {', '.join(self.providers) or 'none'}"
-            self.reader.problem(where, key, f"there is no table [plugins.{provider}]{known}")
+
+def _server(reader: Reader, values: dict[str, Any]) -> ServerConfig:
+    good = reader.fields(values, ServerConfig, ("server",))
+    server = ServerConfig(**good)
+    for key in ("bind", "admin_bind"):
+        if problem := _bind_problem(getattr(server, key)):
+            reader.problem(("server",), key, problem)
+    files = {} if server.tls is None else msgspec.structs.asdict(server.tls)
+    for key, name in files.items():
+        if name is not None and not (reader.folder / name).is_file():
+            reader.problem(("server",), f"tls.{key}", f"there is no file {reader.folder / name}")
+    return server
+
+
+def _bind_problem(bind: str) -> str | None:
+    if bind.startswith("unix:") and len(bind) > len("unix:"):
+        return None
+    host, colon, port = bind.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        return f'expected "host:port", ":port", "[IPv6]:port" or "unix:/path", got text "{bind}"'
+    if ":" in host and not bracketed:
+        return f'an IPv6 address stands in brackets: "[{host}]:{port}"'
+    return None
+
+
+def _plugin_tables(reader: Reader, tables: dict[str, Any]) -> dict[str, PluginTable]:
+    """All plugins' tables by name; one whose ``use`` is not understood has an empty one."""
+    plugins: dict[str, PluginTable] = {}
+    reserved = _PluginKeys.__struct_fields__
+    for name, values in tables.items():
+        place = ("plugins", name)
+        if not isinstance(values, dict):
+            reader.problem(("plugins",), name, f"expected a table; write [plugins.{name}]")
+            continue
+        if not name or "/" in name:
+            reader.problem(place, "", "a plugin's name has at least one letter and no slash")
+        common = {key: value for key, value in values.items() if key in reserved}
+        own = {key: value for key, value in values.items() if key not in reserved}
+        good = reader.fields(common, _PluginKeys, place)
+        if good.get("use") == "":
+            reader.problem(place, "use", 'is empty; expected the name of a plugin, or "./file.py:Class"')
+        use = good.pop("use", "" if "use" in common else name)
+        plugins[name] = PluginTable(name=name, use=use, values=own, **good)
+    return plugins

@@ -2,82 +2,69 @@
 
 from __future__ import annotations
 
-import os
+import json
+import math
 import re
-import types
 from collections.abc import Iterable
-from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from gateway.config_lines import LineMap
-from gateway.secret import FORWARD, Secret
+from gateway.config_lines import LineMap, Place, written
+from gateway.config_words import choices, expected, found, known_names, nearest, nearest_name, options_of
+from gateway.secret import FORWARD, REFERENCES, Secret, UnreadableSecret, read_secret
+
+__all__ = ["REFUSED", "Place", "Reader", "nearest"]
 
 T = TypeVar("T", bound=msgspec.Struct)
-Place = tuple[str, ...]
 
-_TYPE_WORDS = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a table",
-    "null": "nothing",
-    "datetime": "a date and time",
-    "date": "a date",
-}
-_REFUSED = object()
+REFUSED: Any = object()
+"""What stands for a value that was refused."""
 
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message: the known name that was probably meant, or nothing."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f'; did you mean "{close[0]}"?' if close else ""
+_LISTS = (list, tuple, set, frozenset)
+_SHORTEST_TO_HIDE = 6
 
 
 class Reader:
-    """One reading of one file. ``problems`` and ``warnings`` are lines ready to be shown; they hold no secret."""
+    """One reading of one file. ``problems`` and ``warnings`` are lines ready to be shown; they hold no secret.
 
-    def __init__(self, file: str, text: str, folder: Path) -> None:
+    ``damaged`` tells that lines were left out of ``text`` because they are no TOML: what seems to be missing may stand
+    in them, and is not called a mistake.
+    """
+
+    def __init__(self, file: str, text: str, folder: Path, *, damaged: bool = False) -> None:
         self.file = file
+        self.text = text
         self.folder = folder
-        self.lines = LineMap(text)
+        self.damaged = damaged
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self._secrets: set[str] = set()
+
+    @cached_property
+    def lines(self) -> LineMap:
+        """The line of everything in the text; made when the first message wants one."""
+        return LineMap(self.text)
 
     def where(self, table: Place, key: str = "") -> str:
         """The beginning of a message: file, line, table and key."""
-        line = self.lines.line((*table, *_key_path(key)))
-        name = f" [{'.'.join(table)}]" if table else ""
-        return f"{self.file}{f':{line}' if line else ''}:{name}{f' {key}' if key else ''}"
+        line = self.lines.line((*table, *_parts(key)))
+        name = f"[{written(table)}]" if table else ""
+        return f"{self.file}{f':{line}' if line else ''}: {' '.join(filter(None, (name, key)))}"
 
     def problem(self, table: Place, key: str, text: str) -> None:
         """Note a mistake."""
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
         self.problems.append(f"{self.where(table, key)}: {text}")
 
     def struct(self, values: Any, kind: type[T], table: Place, key: str = "") -> T | None:
         """A Struct from a table; None where anything in it is wrong, all of which is noted."""
-        if not isinstance(values, dict):
-            self.problem(table, key, f"expected a table, got {_found(values)}")
-            return None
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         before = len(self.problems)
-        read: dict[str, Any] = {}
-        for name, value in values.items():
-            inner = f"{key}.{name}" if key else name
-            if name not in fields:
-                self.problem(table, inner, f"unknown key{nearest(name, fields) or _known(fields)}")
-                continue
-            got = self.value(value, fields[name].type, table, inner)
-            if got is not _REFUSED:
-                read[fields[name].name] = got
-        for name, field in fields.items():
-            if field.required and name not in values:
-                self.problem(table, f"{key}.{name}" if key else name, f"is missing; expected {_expected(field.type)}")
-        if len(self.problems) > before:
+        read = self.fields(values, kind, table, key)
+        if len(self.problems) > before or self._lacks(read, kind):
             return None
         try:
             return kind(**read)
@@ -85,122 +72,121 @@ class Reader:
             self.problem(table, key, str(error))
             return None
 
-    def value(self, value: Any, kind: Any, table: Place, key: str) -> Any:
-        """One value of the type ``kind``, or the mark of a refusal."""
-        options = [option for option in _options(kind) if option is not types.NoneType]
-        for option in options:
-            origin, args = get_origin(option), get_args(option)
-            if option is Secret:
-                return self.secret(value, table, key)
-            if isinstance(option, type) and issubclass(option, msgspec.Struct):
-                if isinstance(value, dict) or len(options) == 1:
-                    got = self.struct(value, option, table, key)
-                    return _REFUSED if got is None else got
-            elif origin in (list, tuple) and isinstance(value, list) and (origin is list or args[1:] == (...,)):
-                items = [self.value(item, args[0], table, f"{key}[{place}]") for place, item in enumerate(value)]
-                return _REFUSED if _REFUSED in items else origin(items)
-            elif origin is dict and isinstance(value, dict):
-                pairs = {name: self.value(item, args[1], table, f"{key}.{name}") for name, item in value.items()}
-                return _REFUSED if _REFUSED in pairs.values() else pairs
-        return self._plain(value, kind, table, key)
+    def fields(self, values: Any, kind: type[msgspec.Struct], table: Place, key: str = "") -> dict[str, Any]:
+        """Those fields of a Struct that are right in a table; what is wrong is noted."""
+        if not isinstance(values, dict):
+            self.problem(table, key, f"expected a table, got {found(values, kind, key)}")
+            return {}
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        tag_key, tag = kind.__struct_config__.tag_field, kind.__struct_config__.tag
+        read: dict[str, Any] = {}
+        meant = {nearest_name(name, fields) for name in values if name not in fields}
+        for name, value in values.items():
+            inner = _join(key, name)
+            if name in fields:
+                got = self.value(value, fields[name].type, table, inner)
+                if got is not REFUSED:
+                    read[fields[name].name] = got
+            elif name != tag_key or value != tag:
+                self.problem(table, inner, f"unknown key{nearest(name, fields) or known_names(fields)}")
+        for name, field in fields.items():
+            if field.required and name not in values and name not in meant and not self.damaged:
+                self.problem(table, _join(key, name), f"is missing; expected {expected(field.type)}")
+        return read
 
-    def _plain(self, value: Any, kind: Any, table: Place, key: str) -> Any:
-        try:
-            return msgspec.convert(value, kind)
-        except msgspec.ValidationError as error:
-            words = [word for option in _options(kind) if get_origin(option) is Literal for word in get_args(option)]
-            near = nearest(value, [str(word) for word in words]) if isinstance(value, str) else ""
-            self.problem(table, key, f"expected {_expected(kind, str(error))}, got {_found(value)}{near}")
-            return _REFUSED
+    def value(self, value: Any, kind: Any, table: Place, key: str) -> Any:
+        """One value of the type ``kind``, or REFUSED."""
+        options = options_of(kind)
+        for option in options:
+            inner, metas = _without_metas(option)
+            origin, args = get_origin(inner) or inner, get_args(inner)
+            if inner is Secret:
+                if len(options) == 1 or not isinstance(value, list):
+                    return self.secret(value, table, key)
+            elif isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                if isinstance(value, dict):
+                    got = self.struct(value, inner, table, key)
+                    return REFUSED if got is None else got
+            elif origin in _LISTS and isinstance(value, list) and (origin is not tuple or args[1:] == (...,)):
+                items = [self.value(item, args[0], table, f"{key}[{place}]") for place, item in enumerate(value)]
+                return self._sized(items, items, origin, metas, kind, table, key)
+            elif origin is dict and args and isinstance(value, dict):
+                pairs = {name: self.value(item, args[1], table, _join(key, name)) for name, item in value.items()}
+                return self._sized(pairs, pairs.values(), dict, metas, kind, table, key)
+        return self._simple(value, kind, table, key)
 
     def secret(self, value: Any, table: Place, key: str) -> Any:
-        """A secret by reference or plain; what is wrong is told without the value."""
-        if isinstance(value, str):
-            if not value:
-                self.problem(table, key, 'is empty; expected { env = "NAME" } or { file = "path" }')
-                return _REFUSED
-            if value != FORWARD:
-                self.warnings.append(
-                    f'{self.where(table, key)}: is a plain secret; better {"{"} env = "NAME" {"}"} or a file'
-                )
-            return Secret(value)
-        if not isinstance(value, dict) or len(value) != 1:
-            self.problem(table, key, 'expected { env = "NAME" }, { file = "path" } or text')
-            return _REFUSED
-        ((how, name),) = value.items()
-        if how not in ("env", "file") or not isinstance(name, str):
-            self.problem(
-                table, key, f'expected {{ env = "NAME" }} or {{ file = "path" }}{nearest(how, ("env", "file"))}'
-            )
-            return _REFUSED
-        return self._from_env(name, table, key) if how == "env" else self._from_file(name, table, key)
-
-    def _from_env(self, name: str, table: Place, key: str) -> Any:
-        found = os.environ.get(name)
-        if not found:
-            state = "is not set" if found is None else "is empty"
-            self.problem(table, key, f"the environment variable {name} {state}; export it before the start")
-            return _REFUSED
-        return Secret(found, f"env:{name}")
-
-    def _from_file(self, name: str, table: Place, key: str) -> Any:
+        """A secret by reference or plain, or REFUSED; what is wrong is told without the value."""
+        if isinstance(value, dict):
+            wrong = [name for name in value if name not in ("env", "file")]
+            for name in wrong:
+                hint = nearest(name, ("env", "file")) or f"; expected {REFERENCES}"
+                self.problem(table, _join(key, name), f"unknown key{hint}")
+            if wrong:
+                return REFUSED
         try:
-            found = (self.folder / name).read_text().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            self.problem(table, key, f"the file {name} cannot be read: {reason}")
-            return _REFUSED
-        if not found:
-            self.problem(table, key, f"the file {name} is empty")
-            return _REFUSED
-        return Secret(found, f"file:{name}")
+            secret = read_secret(value, self.folder)
+        except UnreadableSecret as error:
+            self.problem(table, key, str(error))
+            return REFUSED
+        if len(secret.value) >= _SHORTEST_TO_HIDE and secret.value != FORWARD:
+            self._secrets.add(secret.value)
+        if secret.source == "plain" and not (secret.value == FORWARD and key.rpartition(".")[2] == "api_key"):
+            place = self.where(table, key)
+            self.warnings.append(f"{place}: the secret stands in the file itself; {REFERENCES} keeps it elsewhere")
+        return secret
+
+    def _simple(self, value: Any, kind: Any, table: Place, key: str) -> Any:
+        """A value without anything of ours in it, as msgspec takes it."""
+        if isinstance(value, float) and not math.isfinite(value) and kind is not Any:
+            self.problem(table, key, f"expected {expected(kind)}, got {value}")
+            return REFUSED
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            near = nearest(value, choices(kind)) if isinstance(value, str) else ""
+            self.problem(table, key, f"expected {expected(kind)}, got {found(value, kind, key)}{near}")
+        except TypeError:
+            self.problem(table, key, f"the plugin wants {expected(kind)} here, which no TOML file can give")
+        return REFUSED
+
+    def _sized(
+        self,
+        whole: Any,
+        items: Iterable[Any],
+        origin: Any,
+        metas: list[msgspec.Meta],
+        kind: Any,
+        table: Place,
+        key: str,
+    ) -> Any:
+        """A list or table whose items are read, if it has the size that is asked for."""
+        if any(item is REFUSED for item in items):
+            return REFUSED
+        for meta in metas:
+            least, most = meta.min_length or 0, math.inf if meta.max_length is None else meta.max_length
+            if not least <= len(whole) <= most:
+                self.problem(table, key, f"expected {expected(kind)}, got {len(whole)}")
+                return REFUSED
+        return whole if isinstance(whole, origin) else origin(whole)
+
+    def _lacks(self, read: dict[str, Any], kind: type[msgspec.Struct]) -> bool:
+        """Whether a required field is not there, which is a mistake only in a file that could be read whole."""
+        return self.damaged and any(f.required and f.name not in read for f in msgspec.structs.fields(kind))
 
 
-def _key_path(key: str) -> Place:
-    return tuple(re.findall(r"[^.\[\]]+", key))
+def _without_metas(option: Any) -> tuple[Any, list[msgspec.Meta]]:
+    if get_origin(option) is not Annotated:
+        return option, []
+    inner, *marks = get_args(option)
+    return inner, [mark for mark in marks if isinstance(mark, msgspec.Meta)]
 
 
-def _options(kind: Any) -> tuple[Any, ...]:
-    if get_origin(kind) in (Union, types.UnionType):
-        return get_args(kind)
-    return (kind,)
+def _join(key: str, name: str) -> str:
+    return f"{key}.{written((name,))}" if key else written((name,))
 
 
-def _known(fields: Iterable[str]) -> str:
-    names = ", ".join(sorted(fields))
-    return f"; known are {names}" if names else "; this table takes none"
-
-
-def _found(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'the text "{value[:60]}"'
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list):
-        return "a list"
-    return f"{value}"
-
-
-def _expected(kind: Any, error: str = "") -> str:
-    """A type in words; ``error`` is msgspec's message, which knows the bound that was broken."""
-    words = []
-    for option in _options(kind):
-        origin, args = get_origin(option), get_args(option)
-        if option is types.NoneType:
-            continue
-        if option is Secret:
-            words.append('{ env = "NAME" } or { file = "path" }')
-        elif origin is Literal:
-            words.append(" or ".join(f'"{word}"' for word in args))
-        elif origin is Annotated:
-            bound = re.search(r"(?:>=|<=|>|<) ?-?[\d.]+", error)
-            words.append(_expected(args[0]) + (f" {bound.group()}" if bound else ""))
-        elif origin in (list, tuple):
-            words.append("a list")
-        elif origin is dict or (isinstance(option, type) and issubclass(option, msgspec.Struct)):
-            words.append("a table")
-        else:
-            words.append(_TYPE_WORDS.get(getattr(option, "__name__", ""), getattr(option, "__name__", str(option))))
-    return " or ".join(dict.fromkeys(words))
+def _parts(key: str) -> Place:
+    """The parts of a key as it is written: ``targets[1]."a.b"`` → targets, 1, a.b."""
+    parts = re.findall(r'"(?:[^"\\]|\\.)*"|[^.\[\]"]+', key)
+    return tuple(json.loads(part) if part.startswith('"') else part for part in parts)

@@ -111,8 +111,16 @@ class Exchange:
                 self._watcher.cancel()
             if self.reply is not None and self.reply.close is not None:
                 self.reply.close()
+            # The request's cycle and this exchange hold each other: let go, or only the collector would free them.
+            if (cycle := self.scope.pop("gateway.cycle", None)) is not None:
+                cycle.on_disconnect = None
             call.ended = call.elapsed()
             call.gateway.pipeline.on_complete(call, self.reply)
+            if (error := call.error) is not None:
+                # Its traceback's frames hold the call that holds it.
+                error.__traceback__ = None
+                error.__context__ = None
+                error.__cause__ = None
 
     async def _serve(self) -> None:
         call, gateway = self.call, self.endpoint.gateway

@@ -9,6 +9,9 @@ import msgspec
 
 from gateway.config_reader import Reader
 
+BUILT_IN = "configuration"
+"""What a message calls a configuration that is no file."""
+
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -102,9 +105,17 @@ class PluginTable(msgspec.Struct, frozen=True, kw_only=True):
     stage: str | None = None
     values: dict[str, Any] = {}
 
+    def __repr__(self) -> str:
+        # Only the plugin's Config says which of the values are secrets.
+        return f"PluginTable(name={self.name!r}, use={self.use!r}, enabled={self.enabled}, keys={list(self.values)})"
+
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole file, checked but for what its plugins know. ``text`` is the TOML as read."""
+    """A whole file, checked but for what its plugins know. ``text`` is the TOML as read.
+
+    ``damaged`` tells that lines of the text could not be read: such a configuration is examined for further mistakes,
+    and never served.
+    """
 
     path: Path | None
     folder: Path
@@ -114,7 +125,12 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, ModelConfig] = {}
     defaults: ModelConfig = ModelConfig(name="")
     warnings: tuple[str, ...] = ()
+    damaged: bool = False
+
+    def __repr__(self) -> str:
+        # The text may hold secrets.
+        return f"GatewayConfig(path={str(self.path)!r}, plugins={list(self.plugins)}, models={list(self.models)})"
 
     def reader(self) -> Reader:
         """A reader that knows this file's lines."""
-        return Reader(self.path.name if self.path else "configuration", self.text, self.folder)
+        return Reader(self.path.name if self.path else BUILT_IN, self.text, self.folder, damaged=self.damaged)

@@ -44,8 +44,8 @@ class CLASS(Provider):
 
 _PROVIDER_TABLE = """[plugins.NAME]
 use = "./NAME.py:CLASS"
-# api_key = { env = "NAME_API_KEY" }
+# api_key = { env = "UPPER_API_KEY" }
 """
 
 SKELETONS = {"guard": (_GUARD, _GUARD_TABLE), "provider": (_PROVIDER, _PROVIDER_TABLE)}
-"""Kind → the file's text and its table; CLASS and NAME are filled in."""
+"""Kind → the file's text and its table; CLASS, NAME and UPPER are filled in."""

@@ -1,0 +1,52 @@
+"""What holds for all tests: they do not depend on whose machine they run on, and leave no process behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A shared machine is slow at times, and a time limit of a single example says nothing about the code. CI tries the same
+# examples every time: new ones are found where somebody looks at them.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment_of_nobody() -> Iterator[None]:
+    """Take away keys and proxies that a developer's shell may hold."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.endswith(("_API_KEY", "_BASE_URL")) or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_is_left_behind(_environment_of_nobody: None) -> Iterator[None]:
+    """Fail the last test of a session that leaves a child running."""
+    before = children()
+    yield
+    end = time.monotonic() + 5
+    while (left := children() - before) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not left, [command(pid) for pid in left]
+
+
+def children() -> set[int]:
+    """The processes that this one has started and that still run; empty where there is no /proc."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for listed in lists for pid in listed.read_text().split() if command(int(pid))}
+
+
+def command(pid: int) -> str:
+    """A process's command line, empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
