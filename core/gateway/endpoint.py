@@ -116,11 +116,11 @@ class Exchange:
                 cycle.on_disconnect = None
             call.ended = call.elapsed()
             call.gateway.pipeline.on_complete(call, self.reply)
-            if (error := call.error) is not None:
+            if (failure := call.error) is not None:
                 # Its traceback's frames hold the call that holds it.
-                error.__traceback__ = None
-                error.__context__ = None
-                error.__cause__ = None
+                failure.__traceback__ = None
+                failure.__context__ = None
+                failure.__cause__ = None
 
     async def _serve(self) -> None:
         call, gateway = self.call, self.endpoint.gateway
