@@ -77,7 +77,11 @@ class Reader:
         if not isinstance(values, dict):
             self.problem(table, key, f"expected a table, got {found(values, kind, key)}")
             return {}
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        try:
+            fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        except (NameError, TypeError) as error:  # an annotation of a plugin's Config that leads nowhere
+            self.problem(table, key, f"the plugin's settings are not understood ({kind.__name__}: {error})")
+            return {}
         tag_key, tag = kind.__struct_config__.tag_field, kind.__struct_config__.tag
         read: dict[str, Any] = {}
         meant = {nearest_name(name, fields) for name in values if name not in fields}
@@ -143,12 +147,10 @@ class Reader:
             return REFUSED
         try:
             return msgspec.convert(value, kind)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, TypeError):  # TypeError: a union that msgspec cannot tell apart
             near = nearest(value, choices(kind)) if isinstance(value, str) else ""
             self.problem(table, key, f"expected {expected(kind)}, got {found(value, kind, key)}{near}")
-        except TypeError:
-            self.problem(table, key, f"the plugin wants {expected(kind)} here, which no TOML file can give")
-        return REFUSED
+            return REFUSED
 
     def _sized(
         self,

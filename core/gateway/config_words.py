@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Iterable
+from datetime import date, datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -22,6 +23,8 @@ _WORDS: dict[Any, str] = {
     set: "a list",
     frozenset: "a list",
     dict: "a table",
+    date: "a date",
+    datetime: "a date and time",
     Secret: REFERENCES,
 }
 # What a value in the wrong place may be. The text of such a value is not repeated in a message.

@@ -62,6 +62,7 @@ class Wire(ResponseHandler):
         self._max_head = max_head
         self._good_until = loop.time() + max_age
         self._interim = 0
+        self._parses: tuple[bool, bool] | None = None
         self._phase = _Phase.SENDING
         self._limits = Timeouts()
         self._until = self._total_until = inf
@@ -82,6 +83,10 @@ class Wire(ResponseHandler):
         self.head_bytes = self._interim = 0
         self._limits = limits
         self._total_until = total_until
+        kind = (whole, bodiless)
+        if kind == self._parses and self._parser is not None:
+            return  # the parser of the exchange before stands at the start of the next answer
+        self._parses = kind
         self.set_response_params(
             skip_payload=bodiless,
             read_until_eof=True,

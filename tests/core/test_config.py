@@ -115,9 +115,7 @@ def test_without_a_file_the_keys_in_the_environment_switch_providers_on(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-o")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-a")
     config = load_config(None)
-    assert {"sk-o", "sk-a"} == {
-        build(config).providers[name].config.api_key.value for name in ("openai", "anthropic")
-    }
+    assert {"sk-o", "sk-a"} == {build(config).providers[name].config.api_key.value for name in ("openai", "anthropic")}
     assert "sk-" not in config.text
 
 
@@ -136,10 +134,10 @@ def test_a_file_with_windows_line_ends_and_a_byte_order_mark_is_read(tmp_path: P
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "gateway.toml"
-    with pytest.raises(ConfigError, match="gateway.toml: there is no such file"):
+    with pytest.raises(ConfigError, match=r"gateway\.toml: there is no such file"):
         load_config(path)
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load_config(tmp_path)
     path.write_bytes(b"[server]\n# \xff\n")
-    with pytest.raises(ConfigError, match="gateway.toml:2: is not UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"gateway\.toml:2: is not UTF-8 text"):
         load_config(path)

@@ -1,4 +1,4 @@
-"""gateway.toml with mistakes: each is told with file, line, table, key, expectation and the nearest name; all at once."""
+"""gateway.toml with mistakes: each told with file, line, table, key, expectation and nearest name; all at once."""
 
 from __future__ import annotations
 
@@ -35,11 +35,15 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     assert problems_of(SIX) == [
         'gateway.toml:2: [server] bnid: unknown key; did you mean "bind"?',
         'gateway.toml:3: [server] workers: expected a whole number from 0 to 1024, got text "two"',
-        'gateway.toml:5: [plugins.opnai] use: no plugin of the name "opnai"; did you mean "openai"?; '
-        'an in-house one is written use = "./file.py:Class"',
+        (
+            'gateway.toml:5: [plugins.opnai] use: no plugin of the name "opnai"; did you mean "openai"?; '
+            'an in-house one is written use = "./file.py:Class"'
+        ),
         "gateway.toml:9: [plugins.exact_cache] ttl: expected a number greater than 0, got -1",
-        'gateway.toml:14: [models.fast] strategy: no routing plugin offers "wieghted"; known are ordered, weighted; '
-        'did you mean "weighted"?',
+        (
+            'gateway.toml:14: [models.fast] strategy: no routing plugin offers "wieghted"; known are ordered, weighted; '
+            'did you mean "weighted"?'
+        ),
         'gateway.toml:17: [models.fast] targets[1].provider: no plugin of the name "ehco"; did you mean "echo"?',
     ]
 
@@ -78,7 +82,10 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
         ('[server]\ntls = "x"\n', "2: [server] tls: expected a table, got text"),
         ('[server.tls]\ncert = "c"\n', "1: [server] tls.key: is missing; expected text"),
         ('[plugins]\necho = "on"\n', "2: [plugins] echo: expected a table; write [plugins.echo]"),
-        ('[plugins."a/b"]\nuse = "echo"\n', "1: [plugins.\"a/b\"]: a plugin's name has at least one letter and no slash"),
+        (
+            '[plugins."a/b"]\nuse = "echo"\n',
+            '1: [plugins."a/b"]: a plugin\'s name has at least one letter and no slash',
+        ),
         ("[plugins.echo]\nenabled = 0\n", "2: [plugins.echo] enabled: expected true or false, got 0"),
         ("[plugins.echo]\nuse = 1\n", "2: [plugins.echo] use: expected text, got a number"),
         (
@@ -86,13 +93,18 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
             '2: [plugins.echo] use: is empty; expected the name of a plugin, or "./file.py:Class"',
         ),
         ("[plugins.echo]\ndely = 1\n", '2: [plugins.echo] dely: unknown key; did you mean "delay"?'),
-        ("[plugins.echo]\ntimeouts = { idle = 0 }\n", "2: [plugins.echo] timeouts.idle: expected a number greater than 0, got 0"),
+        (
+            "[plugins.echo]\ntimeouts = { idle = 0 }\n",
+            "2: [plugins.echo] timeouts.idle: expected a number greater than 0, got 0",
+        ),
         ("[plugins.echo.timeouts]\nidel = 1\n", '2: [plugins.echo] timeouts.idel: unknown key; did you mean "idle"?'),
         ("[plugins.echo.headers]\nx-a = 1\n", "2: [plugins.echo] headers.x-a: expected text, got a number"),
         (
             '[plugins.rate_limit]\nper = "kye"\n',
-            '2: [plugins.rate_limit] per: expected one of "key", "model", "key+model", "all", got text "kye"; '
-            'did you mean "key"?',
+            (
+                '2: [plugins.rate_limit] per: expected one of "key", "model", "key+model", "all", got text "kye"; '
+                'did you mean "key"?'
+            ),
         ),
         ("[defaults]\nretries = 11\n", "2: [defaults] retries: expected a whole number from 0 to 10, got 11"),
         ("[models]\nx = 1\n", "2: [models.x]: expected a table, got a number"),
@@ -102,18 +114,25 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
         (ECHO + "[models.x]\ntargets = [1]\n", "3: [models.x] targets[0]: expected text, got a number"),
         (
             ECHO + '[models.x]\ntargets = ["echo/"]\n',
-            '3: [models.x] targets[0]: "echo/" is no target; '
-            'expected { provider = "…", model = "…" } or "provider/model"',
+            (
+                '3: [models.x] targets[0]: "echo/" is no target; '
+                'expected { provider = "…", model = "…" } or "provider/model"'
+            ),
         ),
         (
             ECHO + '[models.y]\ntargets = ["echo/echo"]\n[models.x]\ntargets = ["y"]\n',
-            '5: [models.x] targets[0]: "y" is no target; '
-            'expected { provider = "…", model = "…" } or "provider/model"; another model can stand in fallbacks',
+            (
+                '5: [models.x] targets[0]: "y" is no target; '
+                'expected { provider = "…", model = "…" } or "provider/model"; another model can stand in fallbacks'
+            ),
         ),
         (
-            ECHO + '[models.smart]\ntargets = ["echo/echo"]\n[models.x]\ntargets = ["echo/echo"]\nfallbacks = ["smrt"]\n',
-            '6: [models.x] fallbacks[0]: "smrt" is no model of this file and no target; '
-            'expected { provider = "…", model = "…" } or "provider/model"; did you mean "smart"?',
+            ECHO
+            + '[models.smart]\ntargets = ["echo/echo"]\n[models.x]\ntargets = ["echo/echo"]\nfallbacks = ["smrt"]\n',
+            (
+                '6: [models.x] fallbacks[0]: "smrt" is no model of this file and no target; '
+                'expected { provider = "…", model = "…" } or "provider/model"; did you mean "smart"?'
+            ),
         ),
         (
             ECHO + '[models.x]\ntargets = ["echo/echo"]\nfallbacks = ["x"]\n',

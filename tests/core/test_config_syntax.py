@@ -1,4 +1,4 @@
-"""gateway.toml that is no TOML: line, column, table and key, and never the value; the rest of the file is still read."""
+"""gateway.toml that is no TOML: line, column, table and key, never the value; the rest of the file is still read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ NO_VALUE = 'not valid TOML: this is no value (text stands in "quotes", true and 
         ("[server\nworkers = 1\n", "1:8: not valid TOML: Expected ']' at the end of a table declaration"),
         ("[server]\nworkers 1\n", "2:9: [server] not valid TOML"),
         ("[server]\nworkers = 1\nworkers = 2\n", "3:1: [server] workers: is set twice (first on line 2); keep one"),
-        ("[plugins.echo]\n\n[ plugins . echo ] # x\n", "3:18: [plugins . echo] is written twice (first on line 1); make it one"),
+        (
+            "[plugins.echo]\n\n[ plugins . echo ] # x\n",
+            "3:18: [plugins . echo] is written twice (first on line 1); make it one",
+        ),
         ("[server]\nbind = '''\n", "2:1"),
         (
             '[models.x]\ntargets = [\n  "a/b",\nretries = 1\n',
@@ -54,7 +57,14 @@ def test_what_stands_in_a_line_that_is_no_toml_is_not_called_missing() -> None:
 
 def test_the_text_of_a_value_that_is_no_toml_is_not_repeated() -> None:
     canary = "sk-canary-0123456789"
-    for value in (canary, f'"{canary}', f'"{canary}" {canary}', f"{{ env = {canary} }}", f"[{canary}]", f"'{canary}\x01'"):
+    for value in (
+        canary,
+        f'"{canary}',
+        f'"{canary}" {canary}',
+        f"{{ env = {canary} }}",
+        f"[{canary}]",
+        f"'{canary}\x01'",
+    ):
         told = "\n".join(problems_of(f"[plugins.openai]\napi_key = {value}\n"))
         assert "gateway.toml:2:" in told
         assert "canary" not in told
