@@ -88,9 +88,8 @@ def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:
         if item in ("-c", "--config"):
             value = next(items, None)
             if value is None:
-                rest.append(item)  # argparse says what is missing
-            else:
-                found = Path(value)
+                return None, [item]  # argparse says what is missing
+            found = Path(value)
         elif item.startswith("--config="):
             found = Path(item.partition("=")[2])
         elif item.startswith("-c") and not item.startswith("--"):

@@ -23,8 +23,11 @@ def serve(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """Build the configuration and say what is wrong, or that nothing is. Needs no network."""
     from gateway.cli import build_gateway  # noqa: PLC0415  # the two modules name each other
+    from gateway.config import tls_problems  # noqa: PLC0415  # see gateway.cli
 
     gateway = build_gateway(args.config)
+    if problems := tls_problems(gateway.config):
+        raise ConfigError(problems)
     for warning in gateway.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     name = args.config or gateway.config.path or "the built-in configuration"

@@ -15,7 +15,6 @@ from gateway.config_syntax import read_toml
 from gateway.errors import ConfigError
 from gateway.secret import Secret
 from gateway.settings import (
-    BUILT_IN,
     DEFAULT_TIMEOUTS,
     GatewayConfig,
     ModelConfig,
@@ -24,6 +23,7 @@ from gateway.settings import (
     TargetConfig,
     Timeouts,
     TlsConfig,
+    file_name,
 )
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "TlsConfig",
     "load_config",
     "parse_config",
+    "tls_problems",
 ]
 
 SECTIONS = ("server", "plugins", "models", "defaults")
@@ -75,7 +76,7 @@ def parse_config(text: str, *, path: Path | None, folder: Path) -> GatewayConfig
 
     Plugins are loaded only where there is a mistake, to tell theirs with it: a good file is read quickly.
     """
-    file = path.name if path else BUILT_IN
+    file = file_name(path)
     reading = read_toml(text, file)
     if reading.tree is None:
         raise ConfigError(reading.problems)
@@ -100,8 +101,26 @@ def parse_config(text: str, *, path: Path | None, folder: Path) -> GatewayConfig
         damaged=reader.damaged,
     )
     if reader.problems:
-        raise ConfigError(_in_order([*reader.problems, *_plugin_problems(config, unclear=unclear)]))
+        raise ConfigError(
+            _in_order([*reader.problems, *_plugin_problems(config, unclear=unclear), *tls_problems(config)])
+        )
     return config
+
+
+def tls_problems(config: GatewayConfig) -> list[str]:
+    """What is wrong with the files of ``[server.tls]``. They are read when the gateway serves, and for a check."""
+    if config.server.tls is None:
+        return []
+    from gateway.serving.tls import server_context  # noqa: PLC0415  # most configurations have none
+
+    try:
+        server_context(config.server.tls, config.folder)
+    except ConfigError as error:
+        lines = config.reader().lines
+        keys = [problem.split()[1] for problem in error.problems]  # [server.tls] cert = …
+        places = [f"{file_name(config.path)}:{lines.line(('server', 'tls', key))}" for key in keys]
+        return [f"{place}: {problem}" for place, problem in zip(places, error.problems, strict=True)]
+    return []
 
 
 def built_in() -> str:
@@ -163,10 +182,6 @@ def _server(reader: Reader, values: dict[str, Any]) -> ServerConfig:
     for key in ("bind", "admin_bind"):
         if problem := _bind_problem(getattr(server, key)):
             reader.problem(("server",), key, problem)
-    files = {} if server.tls is None else msgspec.structs.asdict(server.tls)
-    for key, name in files.items():
-        if name is not None and not (reader.folder / name).is_file():
-            reader.problem(("server",), f"tls.{key}", f"there is no file {reader.folder / name}")
     return server
 
 

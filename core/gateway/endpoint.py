@@ -107,20 +107,25 @@ class Exchange:
             if self._cause is None:
                 raise
         finally:
-            if self._watcher is not None:
-                self._watcher.cancel()
-            if self.reply is not None and self.reply.close is not None:
-                self.reply.close()
-            # The request's cycle and this exchange hold each other: let go, or only the collector would free them.
-            if (cycle := self.scope.pop("gateway.cycle", None)) is not None:
-                cycle.on_disconnect = None
-            call.ended = call.elapsed()
-            call.gateway.pipeline.on_complete(call, self.reply)
-            if (failure := call.error) is not None:
-                # Its traceback's frames hold the call that holds it.
-                failure.__traceback__ = None
-                failure.__context__ = None
-                failure.__cause__ = None
+            self._finish()
+
+    def _finish(self) -> None:
+        """Let go of everything and close the books."""
+        call = self.call
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self.reply is not None and self.reply.close is not None:
+            self.reply.close()
+        # The request's cycle and this exchange hold each other: let go, or only the collector would free them.
+        if (cycle := self.scope.pop("gateway.cycle", None)) is not None:
+            cycle.on_disconnect = None
+        call.ended = call.elapsed()
+        call.gateway.pipeline.on_complete(call, self.reply)
+        if (failure := call.error) is not None:
+            # Its traceback's frames hold the call that holds it.
+            failure.__traceback__ = None
+            failure.__context__ = None
+            failure.__cause__ = None
 
     async def _serve(self) -> None:
         call, gateway = self.call, self.endpoint.gateway

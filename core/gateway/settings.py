@@ -9,9 +9,6 @@ import msgspec
 
 from gateway.config_reader import Reader
 
-BUILT_IN = "configuration"
-"""What a message calls a configuration that is no file."""
-
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -133,4 +130,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def reader(self) -> Reader:
         """A reader that knows this file's lines."""
-        return Reader(self.path.name if self.path else BUILT_IN, self.text, self.folder, damaged=self.damaged)
+        return Reader(file_name(self.path), self.text, self.folder, damaged=self.damaged)
+
+
+def file_name(path: Path | None) -> str:
+    """What a message calls the file; ``configuration`` for the built-in one."""
+    return path.name if path else "configuration"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.core.config_texts import built, parsed, problems_of
+from tests.core.config_texts import built, problems_of
 
 ECHO = "[plugins.echo]\n"
 SIX = """\
@@ -41,8 +39,8 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
         ),
         "gateway.toml:9: [plugins.exact_cache] ttl: expected a number greater than 0, got -1",
         (
-            'gateway.toml:14: [models.fast] strategy: no routing plugin offers "wieghted"; known are ordered, weighted; '
-            'did you mean "weighted"?'
+            'gateway.toml:14: [models.fast] strategy: no routing plugin offers "wieghted"; '
+            'known are ordered, weighted; did you mean "weighted"?'
         ),
         'gateway.toml:17: [models.fast] targets[1].provider: no plugin of the name "ehco"; did you mean "echo"?',
     ]
@@ -190,16 +188,6 @@ def test_mistakes_in_the_file_and_in_plugins_are_told_together() -> None:
     assert '[server] workrs: unknown key; did you mean "workers"?' in told
     assert '[plugins.echo] delay: expected a number, got text "x"' in told
     assert "[plugins.groq]: api_key" in told
-
-
-def test_a_file_that_tls_names_must_be_there(tmp_path: Path) -> None:
-    (tmp_path / "server.pem").write_text("")
-    toml = '[server.tls]\ncert = "server.pem"\nkey = "server.key"\n'
-    assert problems_of(toml, tmp_path) == [
-        f"gateway.toml:3: [server] tls.key: there is no file {tmp_path / 'server.key'}"
-    ]
-    (tmp_path / "server.key").write_text("")
-    assert parsed(toml, tmp_path).server.tls is not None
 
 
 def test_an_address_that_others_reach_needs_keys_or_a_word() -> None:
