@@ -48,6 +48,7 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff format --quiet .
 
 cov: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed)
+	$(VENV)/bin/coverage erase
 	$(VENV)/bin/pytest -n 2 --dist loadfile --cov --cov-report=term --cov-report=html $(ARGS)
 
 demo: $(VENV)/.dev $(ENVS)/model/.installed

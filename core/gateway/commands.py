@@ -88,6 +88,8 @@ def new_plugin(args: argparse.Namespace) -> int:
     path = Path(f"{args.name}.py")
     text, table = SKELETONS[args.kind]
     cls = "".join(word.capitalize() for word in args.name.split("_"))
+    if re.search(rf"\b{cls}\b", text):
+        cls = f"Own{cls}"  # the text has another use for that name
     try:
         with path.open("x") as file:
             file.write(text.replace("CLASS", cls))

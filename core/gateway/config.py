@@ -28,6 +28,7 @@ from gateway.settings import (
 
 __all__ = [
     "DEFAULT_TIMEOUTS",
+    "PLUGIN_KEYS",
     "GatewayConfig",
     "ModelConfig",
     "PluginTable",
@@ -44,6 +45,9 @@ __all__ = [
 SECTIONS = ("server", "plugins", "models", "defaults")
 DEFAULT_FILE = Path("gateway.toml")
 
+_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[\w.-]+)?\])?\Z")
+_BARE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[\w.-]+)?\Z")
+
 
 class _PluginKeys(msgspec.Struct, frozen=True, kw_only=True):
     """The keys that every ``[plugins.*]`` may have, whatever the plugin."""
@@ -51,6 +55,9 @@ class _PluginKeys(msgspec.Struct, frozen=True, kw_only=True):
     use: str | None = None
     enabled: bool = True
     stage: str | None = None
+
+
+PLUGIN_KEYS = _PluginKeys.__struct_fields__
 
 
 def load_config(path: Path | None) -> GatewayConfig:
@@ -186,21 +193,21 @@ def _server(reader: Reader, values: dict[str, Any]) -> ServerConfig:
 
 
 def _bind_problem(bind: str) -> str | None:
-    if bind.startswith("unix:") and len(bind) > len("unix:"):
+    if bind.startswith("unix:") and len(bind) > len("unix:") and bind.isprintable():
         return None
     host, colon, port = bind.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        return f'expected "host:port", ":port", "[IPv6]:port" or "unix:/path", got text "{bind}"'
-    if ":" in host and not bracketed:
-        return f'an IPv6 address stands in brackets: "[{host}]:{port}"'
-    return None
+    if colon and port.isascii() and port.isdigit() and int(port) <= 65535:
+        if _HOST.match(host):
+            return None
+        if _BARE_IPV6.match(host):
+            return f'an IPv6 address stands in brackets: "[{host}]:{port}"'
+    shown = f' "{bind}"' if bind.isprintable() else ""
+    return f'expected "host:port", ":port", "[IPv6]:port" or "unix:/path", got text{shown}'
 
 
 def _plugin_tables(reader: Reader, tables: dict[str, Any]) -> dict[str, PluginTable]:
     """All plugins' tables by name; one whose ``use`` is not understood has an empty one."""
     plugins: dict[str, PluginTable] = {}
-    reserved = _PluginKeys.__struct_fields__
     for name, values in tables.items():
         place = ("plugins", name)
         if not isinstance(values, dict):
@@ -208,8 +215,8 @@ def _plugin_tables(reader: Reader, tables: dict[str, Any]) -> dict[str, PluginTa
             continue
         if not name or "/" in name:
             reader.problem(place, "", "a plugin's name has at least one letter and no slash")
-        common = {key: value for key, value in values.items() if key in reserved}
-        own = {key: value for key, value in values.items() if key not in reserved}
+        common = {key: value for key, value in values.items() if key in PLUGIN_KEYS}
+        own = {key: value for key, value in values.items() if key not in PLUGIN_KEYS}
         good = reader.fields(common, _PluginKeys, place)
         if good.get("use") == "":
             reader.problem(place, "use", 'is empty; expected the name of a plugin, or "./file.py:Class"')

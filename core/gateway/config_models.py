@@ -99,7 +99,7 @@ class _Models:
         place = ("models", model)
         if isinstance(item, dict):
             provider = item.get("provider")
-            if isinstance(provider, str):
+            if isinstance(provider, str) and provider:
                 self._check_provider(model, f"{key}.provider", provider)
             return self.reader.struct(item, TargetConfig, place, key)
         text = self.reader.value(item, str, place, key)

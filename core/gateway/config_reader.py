@@ -25,6 +25,11 @@ REFUSED: Any = object()
 
 _LISTS = (list, tuple, set, frozenset)
 _SHORTEST_TO_HIDE = 6
+# A provider's key, or the password of an address, that stands where none belongs and is quoted for it.
+_OUT_OF_PLACE = re.compile(
+    r"""\b(?:sk-[\w-]{12,}|(?:[rp]k|gsk|xai|hf|r8|nvapi|csk|fw|gw)[-_](?=\D*\d)[\w-]{24,}|AIza[\w-]{24,})"""
+    r"""|(?<=[/"'])[^\s/"'@:]*:[^\s/"'@]+(?=@)"""
+)
 
 
 class Reader:
@@ -58,12 +63,18 @@ class Reader:
         """Note a mistake."""
         for secret in self._secrets:
             text = text.replace(secret, "…")
+        text = _OUT_OF_PLACE.sub("…", text)
         self.problems.append(f"{self.where(table, key)}: {text}")
 
-    def struct(self, values: Any, kind: type[T], table: Place, key: str = "") -> T | None:
-        """A Struct from a table; None where anything in it is wrong, all of which is noted."""
+    def struct(
+        self, values: Any, kind: type[T], table: Place, key: str = "", *, also: tuple[str, ...] = ()
+    ) -> T | None:
+        """A Struct from a table; None where anything in it is wrong, all of which is noted.
+
+        ``also`` are further names that may have been meant by an unknown one.
+        """
         before = len(self.problems)
-        read = self.fields(values, kind, table, key)
+        read = self.fields(values, kind, table, key, also=also)
         if len(self.problems) > before or self._lacks(read, kind):
             return None
         try:
@@ -72,7 +83,9 @@ class Reader:
             self.problem(table, key, str(error))
             return None
 
-    def fields(self, values: Any, kind: type[msgspec.Struct], table: Place, key: str = "") -> dict[str, Any]:
+    def fields(
+        self, values: Any, kind: type[msgspec.Struct], table: Place, key: str = "", *, also: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """Those fields of a Struct that are right in a table; what is wrong is noted."""
         if not isinstance(values, dict):
             self.problem(table, key, f"expected a table, got {found(values, kind, key)}")
@@ -92,7 +105,8 @@ class Reader:
                 if got is not REFUSED:
                     read[fields[name].name] = got
             elif name != tag_key or value != tag:
-                self.problem(table, inner, f"unknown key{nearest(name, fields) or known_names(fields)}")
+                known = (*fields, *also)
+                self.problem(table, inner, f"unknown key{nearest(name, known) or known_names(known)}")
         for name, field in fields.items():
             if field.required and name not in values and name not in meant and not self.damaged:
                 self.problem(table, _join(key, name), f"is missing; expected {expected(field.type)}")

@@ -108,6 +108,9 @@ def _bound(meta: msgspec.Meta) -> str:
     sizes = {"of at least": meta.ge, "greater than": meta.gt, "of at most": meta.le, "less than": meta.lt}
     words = [f"{word} {size}" for word, size in sizes.items() if size is not None]
     lengths = {"or more": meta.min_length, "or less": meta.max_length}
+    if meta.min_length == 1 and meta.max_length is None:
+        lengths = {}
+        words.append("that is not empty")
     words += [f"of length {size} {word}" for word, size in lengths.items() if size is not None]
     if meta.pattern is not None:
         words.append(f"of the form {meta.pattern}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from gateway import hookspecs
-from gateway.config import GatewayConfig, PluginTable
+from gateway.config import PLUGIN_KEYS, GatewayConfig, PluginTable
 from gateway.config_reader import Reader, nearest
 from gateway.dialect import Dialect
 from gateway.errors import ConfigError
@@ -39,6 +39,7 @@ def build(config: GatewayConfig, previous: Gateway | None = None) -> Gateway:
     manager = _register(records, config, reader)
     _check_auth(config, records, reader)
     _check_strategies(config, records, reader)
+    _check_targets(config, records, reader)
     lanes = _lanes(records, manager, reader) if not reader.problems else {}
     if reader.problems:
         raise ConfigError(list(dict.fromkeys(reader.problems)))
@@ -75,7 +76,7 @@ def _record(
     if stage not in STAGES:
         reader.problem(where, "stage", f'"{stage}" is none of {", ".join(STAGES)}{nearest(str(stage), STAGES)}')
         return None
-    settings = reader.struct(table.values, cls.Config, where)
+    settings = reader.struct(table.values, cls.Config, where, also=PLUGIN_KEYS)
     if settings is None:
         return None
     context = PluginContext(name=table.name, use=table.use, folder=config.folder, workers=config.server.workers)
@@ -155,6 +156,19 @@ def _check_strategies(config: GatewayConfig, records: list[PluginRecord], reader
         if model.strategy not in known:
             text = f'no routing plugin offers "{model.strategy}"; known are {", ".join(known) or "none"}'
             reader.problem(("models", model.name), "strategy", text + nearest(model.strategy, known))
+
+
+def _check_targets(config: GatewayConfig, records: list[PluginRecord], reader: Reader) -> None:
+    """That a target's plugin is there was seen when the file was read; that it is a provider is known only now."""
+    others = {record.name for record in records if not isinstance(record.plugin, Provider)}
+    told: set[str] = set()
+    for key in ("targets", "fallbacks"):
+        for model in config.models.values():
+            wrong = {str(target): target for target in getattr(model, key) if target.provider in others}
+            for text, target in wrong.items():
+                if key == "targets" or text not in told:  # else it is a target of the model that stands there
+                    reader.problem(("models", model.name), key, f'"{text}": [plugins.{target.provider}] is no provider')
+            told |= wrong.keys()
 
 
 def _lanes(records: list[PluginRecord], manager: pluggy.PluginManager, reader: Reader) -> dict[tuple[str, str], Lane]:

@@ -67,11 +67,14 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One entry of ``targets``: ``{ provider = "openai", model = "gpt-4o", weight = 9 }``, or ``"openai/gpt-4o"``."""
+    """One entry of ``targets``: ``{ provider = "openai", model = "gpt-4o", weight = 9 }``, or ``"openai/gpt-4o"``.
 
-    provider: str
-    model: str
-    weight: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    A weight of 0 is for a target that only stands in for others.
+    """
+
+    provider: Annotated[str, msgspec.Meta(min_length=1)]
+    model: Annotated[str, msgspec.Meta(min_length=1)]
+    weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     timeouts: Timeouts = Timeouts()
 
     def __str__(self) -> str:

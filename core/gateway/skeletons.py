@@ -4,6 +4,8 @@ from __future__ import annotations
 
 _GUARD = '''"""Refuses requests that hold a forbidden word."""
 
+import json
+
 from gateway import Call, InvalidRequest, Plugin, PluginConfig, hookimpl
 
 
@@ -19,7 +21,8 @@ class CLASS(Plugin):
 
     @hookimpl
     async def on_request(self, call: Call) -> None:
-        text = call.body.decode().lower()
+        # Decoded first, for a word can hide behind an escape.
+        text = json.dumps(json.loads(call.body), ensure_ascii=False).lower()
         for word in self.config.words:
             if word.lower() in text:
                 raise InvalidRequest("The request holds a word that is not allowed here.")

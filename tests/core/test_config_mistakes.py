@@ -154,11 +154,11 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
         ),
         (
             ECHO + '[models.x]\ntargets = [{ provider = "echo" }]\n',
-            "3: [models.x] targets[0].model: is missing; expected text",
+            "3: [models.x] targets[0].model: is missing; expected text that is not empty",
         ),
         (
-            ECHO + '[models.x]\ntargets = [{ provider = "echo", model = "echo", weight = 0 }]\n',
-            "3: [models.x] targets[0].weight: expected a number greater than 0, got 0",
+            ECHO + '[models.x]\ntargets = [{ provider = "echo", model = "echo", weight = -1 }]\n',
+            "3: [models.x] targets[0].weight: expected a number of at least 0, got -1",
         ),
         (
             ECHO + '[models.x]\nrescue = "resum"\ntargets = ["echo/echo"]\n',
