@@ -97,7 +97,7 @@ $(ENVS)/%/.installed: requirements/clients/%.lock | $(PY)
 # -- locks: with hashes, with no address ------------------------------------------------------------------------------
 
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-	--no-emit-index-url --no-header --no-annotate --constraint requirements/floors.txt
+	--system-certs --no-emit-index-url --no-header --no-annotate --constraint requirements/floors.txt
 
 lock: $(VENV)/.dev
 	$(COMPILE) pyproject.toml requirements/build.in -o requirements/runtime.lock

@@ -19,10 +19,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment_of_nobody() -> Iterator[None]:
-    """Take away keys and proxies that a developer's shell may hold."""
+    """Take away what a developer's shell may hold: keys, proxies, and settings that change what Python does."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.endswith(("_API_KEY", "_BASE_URL")) or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+            if name.startswith("PYTHON") or name.endswith(("_API_KEY", "_BASE_URL", "_PROXY", "_proxy")):
                 patch.delenv(name)
         yield
 

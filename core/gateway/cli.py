@@ -72,7 +72,9 @@ def _run(arguments: list[str]) -> int:
     args = parser.parse_args(rest)
     args.config = config
     run: Command = args.run
-    return run(args)
+    code = run(args)
+    sys.stdout.flush()  # now, while a reader that has gone is no error yet
+    return code
 
 
 def _near(word: str, known: Iterable[str]) -> str | None:

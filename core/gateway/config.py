@@ -60,11 +60,14 @@ class _PluginKeys(msgspec.Struct, frozen=True, kw_only=True):
 PLUGIN_KEYS = _PluginKeys.__struct_fields__
 
 
-def load_config(path: Path | None) -> GatewayConfig:
-    """Read a file; without one, ``gateway.toml`` beside us, or the built-in configuration. Raises ConfigError."""
+def load_config(path: Path | None, *, plugins: bool = True) -> GatewayConfig:
+    """Read a file; without one, ``gateway.toml`` beside us, or the built-in configuration. Raises ConfigError.
+
+    ``plugins`` is parse_config's.
+    """
     if path is None:
         if not DEFAULT_FILE.exists():
-            return parse_config(built_in(), path=None, folder=Path.cwd())
+            return parse_config(built_in(), path=None, folder=Path.cwd(), plugins=plugins)
         path = DEFAULT_FILE
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -75,13 +78,14 @@ def load_config(path: Path | None) -> GatewayConfig:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{path}:{line}: is not UTF-8 text"]) from None
-    return parse_config(text, path=path, folder=path.absolute().parent)
+    return parse_config(text, path=path, folder=path.absolute().parent, plugins=plugins)
 
 
-def parse_config(text: str, *, path: Path | None, folder: Path) -> GatewayConfig:
+def parse_config(text: str, *, path: Path | None, folder: Path, plugins: bool = True) -> GatewayConfig:
     """Read TOML text; raises ConfigError with every mistake of it.
 
-    Plugins are loaded only where there is a mistake, to tell theirs with it: a good file is read quickly.
+    Plugins are loaded only where there is a mistake, to tell theirs with it: a good file is read quickly. With
+    ``plugins`` false not even then, for a process that must not run what a plugin's file says.
     """
     file = file_name(path)
     reading = read_toml(text, file)
@@ -91,26 +95,25 @@ def parse_config(text: str, *, path: Path | None, folder: Path) -> GatewayConfig
     reader.problems += reading.problems
     sections = _sections(reader, reading.tree)
     server = _server(reader, sections.get("server", {}))
-    plugins = _plugin_tables(reader, sections.get("plugins", {}))
+    tables = _plugin_tables(reader, sections.get("plugins", {}))
     unclear = bool(reader.problems)
     defaults = read_defaults(reader, sections.get("defaults", {}))
-    enabled = {name: table.enabled for name, table in plugins.items()}
+    enabled = {name: table.enabled for name, table in tables.items()}
     models = read_models(reader, sections.get("models", {}), defaults, enabled)
     config = GatewayConfig(
         path=path,
         folder=folder,
         text=reading.text if reader.damaged else text,
         server=server,
-        plugins=tuple(table for table in plugins.values() if table.use),
+        plugins=tuple(table for table in tables.values() if table.use),
         models=models,
         defaults=defaults,
         warnings=tuple(reader.warnings),
         damaged=reader.damaged,
     )
     if reader.problems:
-        raise ConfigError(
-            _in_order([*reader.problems, *_plugin_problems(config, unclear=unclear), *tls_problems(config)])
-        )
+        theirs = _plugin_problems(config, unclear=unclear) if plugins else []
+        raise ConfigError(_in_order([*reader.problems, *theirs, *tls_problems(config)]))
     return config
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.config_lines import LineMap, Place, written
 from gateway.config_words import choices, expected, found, known_names, nearest, nearest_name, options_of
-from gateway.secret import FORWARD, REFERENCES, Secret, UnreadableSecret, read_secret
+from gateway.secret import FORWARD, REFERENCES, HeaderValue, Secret, UnreadableSecret, read_secret
 
 __all__ = ["REFUSED", "Place", "Reader", "nearest"]
 
@@ -118,6 +118,8 @@ class Reader:
         for option in options:
             inner, metas = _without_metas(option)
             origin, args = get_origin(inner) or inner, get_args(inner)
+            if inner is HeaderValue:
+                return self._header(value, table, key)
             if inner is Secret:
                 if len(options) == 1 or not isinstance(value, list):
                     return self.secret(value, table, key)
@@ -153,6 +155,14 @@ class Reader:
             place = self.where(table, key)
             self.warnings.append(f"{place}: the secret stands in the file itself; {REFERENCES} keeps it elsewhere")
         return secret
+
+    def _header(self, value: Any, table: Place, key: str) -> Any:
+        """A header's value: any text, or a secret by reference."""
+        if isinstance(value, dict):
+            secret = self.secret(value, table, key)
+            return secret if secret is REFUSED else HeaderValue(secret.value, secret.source)
+        text = self._simple(value, str, table, key)
+        return text if text is REFUSED else HeaderValue(text)
 
     def _simple(self, value: Any, kind: Any, table: Place, key: str) -> Any:
         """A value without anything of ours in it, as msgspec takes it."""

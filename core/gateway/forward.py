@@ -25,6 +25,7 @@ from gateway.format import Dropped
 from gateway.protocol import ChatReply
 from gateway.protocol.unroll import events_of
 from gateway.relay import Relay
+from gateway.secret import HeaderValue
 from gateway.translation import model_sent
 from gateway.upstream import UpstreamReply, UpstreamRequest
 from gateway.version import __version__
@@ -205,10 +206,10 @@ def _headers(call: Call, lane: Lane, body: bytes) -> list[tuple[str, str]]:
         if value := call.headers.get(name.lower().encode()):
             headers.append((name.lower(), value.decode("latin-1")))
     headers += provider.request_headers(call, lane.wire.name, body)
-    configured: dict[str, str] = provider.config.headers
+    configured: dict[str, HeaderValue] = provider.config.headers
     if not configured:
         return headers
-    lowered = {name.lower(): value for name, value in configured.items()}
+    lowered = {name.lower(): value.value for name, value in configured.items()}
     return [pair for pair in headers if pair[0] not in lowered] + list(lowered.items())
 
 

@@ -11,25 +11,23 @@ from gateway.config import Secret, Timeouts
 from gateway.errors import UpstreamRejected, UpstreamUnreachable
 from gateway.format import Format, Traits
 from gateway.plugin import Plugin, PluginConfig, PluginContext, Stage
+from gateway.secret import FORWARD, HeaderValue
 from gateway.upstream import Upstream, UpstreamOptions, UpstreamReply, UpstreamRequest
 
 if TYPE_CHECKING:
     from gateway.call import Call, Target
-
-FORWARD = "forward"
-"""``api_key = "forward"`` passes the caller's own key on."""
 
 
 class ProviderConfig(PluginConfig, frozen=True, kw_only=True):
     """The settings that every provider takes. Durations are in seconds.
 
     ``base_url`` is what the provider's own SDK takes. ``format`` picks the wire format where the provider speaks
-    several. ``limit`` caps connections to it from one worker, 0 for none.
+    several. A header's value may be a secret's reference. ``limit`` caps connections to it from one worker, 0 for none.
     """
 
     base_url: str | None = None
     api_key: Secret | None = None
-    headers: dict[str, str] = {}
+    headers: dict[str, HeaderValue] = {}
     timeouts: Timeouts = Timeouts()
     format: str | None = None
     limit: int = 0
@@ -99,7 +97,8 @@ class Provider(Plugin):
         secret: Secret | None = self.config.api_key
         if secret is None:
             return None
-        return call.credential if secret.value == FORWARD else secret.value
+        # A secret that reads so by chance, from the environment or a file, is a secret.
+        return call.credential if secret.value == FORWARD and secret.source == "plain" else secret.value
 
     def request_headers(self, call: Call, format_name: str, body: bytes) -> list[tuple[str, str]]:
         """Further headers that the wire format needs (a version, a beta list); body is what will be sent."""

@@ -15,7 +15,7 @@ from gateway.dialect import Dialect
 from gateway.errors import ConfigError
 from gateway.format import Format
 from gateway.loading import DEFAULTS, CannotLoad, entry_point_names, load_format, load_plugin_class
-from gateway.plugin import STAGES, Plugin, PluginContext
+from gateway.plugin import STAGES, Plugin, PluginContext, Stage
 from gateway.provider import Provider, format_name
 from gateway.state import Gateway, Lane, PluginRecord
 from gateway.translation import Pair, default_translator
@@ -35,10 +35,12 @@ def build(config: GatewayConfig, previous: Gateway | None = None) -> Gateway:
     not empty a cache, reset a limit or close a pool.
     """
     reader = config.reader()
-    records = _load(config, previous, reader)
+    seen: list[tuple[Stage, type[Plugin]]] = []
+    records = _load(config, previous, reader, seen)
     manager = _register(records, config, reader)
-    _check_auth(config, records, reader)
-    _check_strategies(config, records, reader)
+    # A plugin whose settings are wrong counts as there, or its mistake would be told twice, the second time as another.
+    _check_auth(config, {stage for stage, _ in seen}, reader)
+    _check_strategies(config, sorted({word for _, cls in seen for word in cls.strategies}), reader)
     _check_targets(config, records, reader)
     lanes = _lanes(records, manager, reader) if not reader.problems else {}
     if reader.problems:
@@ -46,26 +48,35 @@ def build(config: GatewayConfig, previous: Gateway | None = None) -> Gateway:
     gateway = Gateway(config, records, manager, lanes)
     gateway.warnings += reader.warnings
     for record in records:
-        place = reader.where(("plugins", record.name))
-        gateway.warnings += [f"{place} {text}" for text in record.plugin.warnings()]
+        where = ("plugins", record.name)
+        try:
+            gateway.warnings += [f"{reader.where(where)} {text}" for text in record.plugin.warnings()]
+        except Exception as error:  # noqa: BLE001  # as in its constructor
+            reader.problem(where, "", f"cannot say what it warns of: {type(error).__name__}: {error}")
+    if reader.problems:
+        raise ConfigError(reader.problems)
     return gateway
 
 
-def _load(config: GatewayConfig, previous: Gateway | None, reader: Reader) -> list[PluginRecord]:
+def _load(
+    config: GatewayConfig, previous: Gateway | None, reader: Reader, seen: list[tuple[Stage, type[Plugin]]]
+) -> list[PluginRecord]:
     named = {table.name for table in config.plugins}
     defaults = [PluginTable(name=name, use=name) for name in sorted(entry_point_names(DEFAULTS)) if name not in named]
     old = {record.name: record for record in previous.records} if previous else {}
     records: list[PluginRecord] = []
     for place, table in enumerate((*config.plugins, *defaults)):
-        if table.enabled and (record := _record(table, place, config, old.get(table.name), reader)) is not None:
+        if not table.enabled or (found := _found(table, config, reader)) is None:
+            continue
+        seen.append(found)
+        record = _record(table, place, found, config, old.get(table.name), reader)
+        if record is not None:
             records.append(record)
     records.sort(key=lambda record: (STAGES.index(record.stage), record.place))
     return records
 
 
-def _record(
-    table: PluginTable, place: int, config: GatewayConfig, old: PluginRecord | None, reader: Reader
-) -> PluginRecord | None:
+def _found(table: PluginTable, config: GatewayConfig, reader: Reader) -> tuple[Stage, type[Plugin]] | None:
     where = ("plugins", table.name)
     try:
         cls = load_plugin_class(table.use, config.folder)
@@ -76,6 +87,19 @@ def _record(
     if stage not in STAGES:
         reader.problem(where, "stage", f'"{stage}" is none of {", ".join(STAGES)}{nearest(str(stage), STAGES)}')
         return None
+    return stage, cls
+
+
+def _record(
+    table: PluginTable,
+    place: int,
+    found: tuple[Stage, type[Plugin]],
+    config: GatewayConfig,
+    old: PluginRecord | None,
+    reader: Reader,
+) -> PluginRecord | None:
+    where = ("plugins", table.name)
+    stage, cls = found
     settings = reader.struct(table.values, cls.Config, where, also=PLUGIN_KEYS)
     if settings is None:
         return None
@@ -136,9 +160,9 @@ def _misuse(plugin: Plugin) -> Iterable[str]:
             yield f"{hook} must be written with {colour!r}"
 
 
-def _check_auth(config: GatewayConfig, records: list[PluginRecord], reader: Reader) -> None:
+def _check_auth(config: GatewayConfig, stages: set[Stage], reader: Reader) -> None:
     bind = config.server.bind
-    if config.server.open or any(record.stage == "auth" for record in records):
+    if config.server.open or "auth" in stages:
         return
     host = bind.rpartition(":")[0].strip("[]")
     if not (bind.startswith(("unix:", "127.")) or host in ("localhost", "::1")):
@@ -150,8 +174,7 @@ def _check_auth(config: GatewayConfig, records: list[PluginRecord], reader: Read
         )
 
 
-def _check_strategies(config: GatewayConfig, records: list[PluginRecord], reader: Reader) -> None:
-    known = sorted({word for record in records for word in record.plugin.strategies})
+def _check_strategies(config: GatewayConfig, known: list[str], reader: Reader) -> None:
     for model in config.models.values():
         if model.strategy not in known:
             text = f'no routing plugin offers "{model.strategy}"; known are {", ".join(known) or "none"}'

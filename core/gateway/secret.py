@@ -38,6 +38,12 @@ class Secret:
         return hash(self.value)
 
 
+class HeaderValue(Secret):
+    """The value of a header that the TOML sets: plain text as a rule, a reference where it is a secret."""
+
+    __slots__ = ()
+
+
 class UnreadableSecret(Exception):
     """A secret that cannot be had; the text says why, and never holds what may be the secret itself."""
 

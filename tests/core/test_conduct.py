@@ -388,3 +388,14 @@ def test_hypercorns_own_parser_too_tells_when_the_client_leaves() -> None:
         closed = up.wait_for_disconnect(2)
     assert closed is not None
     assert closed - left < 0.1
+
+
+def test_headers_of_the_table_are_sent_and_may_be_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEAM_TOKEN", "t0ken")
+    keys = 'headers = { x-team = "blue", authorization = { env = "TEAM_TOKEN" } }\napi_key = "sk-ours"\n'
+    with ScriptedProvider() as up, gateway_in_front_of(up, keys=keys) as gateway:
+        up.reply(json=ANSWER)
+        gateway.post("/v1/chat/completions", ASK)
+        assert "t0ken" not in repr(gateway.app.current.config) + repr(gateway.app.current.providers["up"].config)
+    assert up.requests[0].headers["x-team"] == "blue"
+    assert up.requests[0].headers["authorization"] == "t0ken"

@@ -79,6 +79,19 @@ def test_a_target_that_is_a_plugin_and_no_provider_is_a_mistake() -> None:
     ]
 
 
+def test_a_plugin_that_fails_while_it_is_asked_for_warnings_is_a_mistake_of_its_table(tmp_path: Path) -> None:
+    (tmp_path / "doubt.py").write_text(
+        "from gateway import Plugin, PluginConfig, Secret\n\n\n"
+        "class Doubt(Plugin):\n"
+        "    class Config(PluginConfig, frozen=True):\n        word: Secret\n\n"
+        "    def warnings(self):\n        raise RuntimeError(f'what is {self.config.word.value}?')\n"
+    )
+    toml = '[plugins.doubt]\nuse = "./doubt.py:Doubt"\nword = "canary-0123"\n'
+    assert problems_of(toml, tmp_path) == [
+        "gateway.toml:1: [plugins.doubt]: cannot say what it warns of: RuntimeError: what is …?"
+    ]
+
+
 A_DOZEN = """\
 wrkers = 2
 

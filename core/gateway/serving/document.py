@@ -30,13 +30,15 @@ class Standing(msgspec.Struct, frozen=True):
     bind: str
     admin_bind: str
     workers: int
+    http1: str
+    body_timeout: float
     tls: TlsConfig | None
     tls_files: tuple[bytes, ...]
 
 
-def read_document(path: Path | None, bind: str | None) -> tuple[Document, GatewayConfig]:
-    """Read the file; raises ConfigError."""
-    config = with_bind(load_config(path), bind)
+def read_document(path: Path | None, bind: str | None, *, plugins: bool = True) -> tuple[Document, GatewayConfig]:
+    """Read the file; raises ConfigError, with what is wrong in the plugins' tables too unless ``plugins`` is false."""
+    config = with_bind(load_config(path, plugins=plugins), bind)
     place = None if config.path is None else str(config.path)
     return Document(config.text, place, str(config.folder), bind), config
 
@@ -52,7 +54,9 @@ def standing(config: GatewayConfig) -> Standing:
     """The part of a configuration that is fixed for a worker's life, the bytes of its TLS files included."""
     server = config.server
     digests = tuple(digest(path) for path in tls_files(config))
-    return Standing(server.bind, server.admin_bind, server.workers, server.tls, digests)
+    return Standing(
+        server.bind, server.admin_bind, server.workers, server.http1, server.body_timeout, server.tls, digests
+    )
 
 
 def tls_files(config: GatewayConfig) -> list[Path]:

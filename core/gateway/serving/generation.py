@@ -18,7 +18,7 @@ from gateway.serving.sockets import Listener
 
 log = logging.getLogger("gateway.serving")
 
-HEALTHY_AFTER = 60.0  # seconds of service after which a worker's death is no longer part of a series
+HEALTHY_AFTER = 10.0  # seconds of service after which a worker's death is no longer part of a series
 KILL_AFTER = 10.0  # seconds beyond the drain limit: time for the last error events and for plugins to flush
 END_WITHIN = 2.0  # seconds that workers have when they are told to end at once
 SWITCH_LINGER = 5.0  # seconds that an idle connection may still bring a call to a worker that is being replaced

@@ -131,7 +131,8 @@ class Supervisor:
         notify_reloading()
         self._watch.mark()
         try:
-            document, config = read_document(self._config.path, self._document.bind)
+            # Without plugins: one whose import hangs or dies is a worker's trouble, never ours.
+            document, config = read_document(self._config.path, self._document.bind, plugins=False)
             # Also the files of a configuration that is refused: mending one of them is a reason to try again.
             self._watch.follow([*watched_files(config), *watched_files(self._config)])
             fixed = standing(config)

@@ -11,7 +11,8 @@ from gateway.errors import ConfigError, InvalidRequest
 from gateway.format import Format, Traits
 from gateway.jsonbody import JsonObject
 from gateway.plugin import PluginContext
-from gateway.provider import FORWARD, Provider, ProviderConfig
+from gateway.provider import Provider, ProviderConfig
+from gateway.secret import FORWARD
 from gateway_plugins.formats.anthropic_models import FIRST_VERSION_WITHOUT_SAMPLING, traits_of
 
 SAMPLING_VERSION = "2023-06-01"

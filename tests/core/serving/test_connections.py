@@ -169,7 +169,8 @@ def test_tls_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         server_context(TlsConfig(cert="b.pem", key="b.pem", ca="a.pem"), tmp_path)
 
 
-def test_http2_on_plain_tcp_is_not_spoken_and_its_offer_is_ignored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("http1", ["httptools", "hypercorn"])
+def test_http2_on_plain_tcp_is_not_spoken_and_its_offer_is_ignored(tmp_path: Path, http1: str) -> None:
     async def main(gateway: Served) -> None:
         offering = await Client.connect(gateway.port)
         for _ in range(2):
@@ -183,11 +184,12 @@ def test_http2_on_plain_tcp_is_not_spoken_and_its_offer_is_ignored(tmp_path: Pat
         assert status in (400, 505)
         assert await asyncio.wait_for(knowing.at_eof(), 1.0)
 
-    with served(tmp_path, pulse_toml()) as gateway:
+    with served(tmp_path, pulse_toml(server=f'http1 = "{http1}"')) as gateway:
         play(main(gateway))
 
 
-def test_a_client_that_leaves_frees_its_connection_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("http1", ["httptools", "hypercorn"])
+def test_a_client_that_leaves_frees_its_connection_at_once(tmp_path: Path, http1: str) -> None:
     async def main(gateway: Served) -> None:
         worker = gateway.workers()[0]
         assert (await get(gateway.port, "/word"))[0] == 200
@@ -206,7 +208,7 @@ def test_a_client_that_leaves_frees_its_connection_at_once(tmp_path: Path) -> No
         await asyncio.sleep(0.5)
         assert descriptors(worker) == before
 
-    with served(tmp_path, pulse_toml()) as gateway:
+    with served(tmp_path, pulse_toml(server=f'http1 = "{http1}"')) as gateway:
         play(main(gateway))
 
 

@@ -70,11 +70,16 @@ def test_a_kept_alive_connection_loses_no_call_when_its_worker_is_replaced(tmp_p
 def test_new_workers_that_fail_leave_the_old_ones_serving(tmp_path: Path) -> None:
     with served(tmp_path, pulse_toml(server="reload = false")) as gateway:
         workers = gateway.workers()
-        gateway.file.write_text(pulse_toml(server="workers = 2", plugin='word = "two"\nbroken = true'))
+        gateway.file.write_text(pulse_toml(server="body_timeout = 5", plugin='word = "two"\nbroken = true'))
         gateway.signal(signal.SIGHUP)
         gateway.wait_for("the old one serves on: ")
         assert gateway.workers() == workers
         assert fetch(gateway.port, "/word") == (200, "one")
+        gateway.file.write_text(pulse_toml(server='http1 = "hypercorn"', plugin='word = "three"'))
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_for("taken over")
+        wait_until_gone(workers[0])
+        assert fetch(gateway.port, "/word") == (200, "three")
 
 
 def test_another_address_is_bound_before_the_old_one_is_given_up(tmp_path: Path) -> None:

@@ -106,3 +106,15 @@ def test_with_no_worker_alive_a_reload_starts_new_ones(tmp_path: Path) -> None:
         gateway.signal(signal.SIGHUP)
         gateway.wait_for("configuration taken over")
         assert fetch(gateway.port, "/word") == (200, "one")
+
+
+def test_a_plugin_of_a_file_with_mistakes_is_not_run_by_the_parent(tmp_path: Path) -> None:
+    with served(tmp_path, pulse_toml(server="reload = false")) as gateway:
+        (tmp_path / "deadly.py").write_text("import os\nos._exit(9)\n")
+        deadly = '[plugins.deadly]\nuse = "./deadly.py:Deadly"\n'
+        gateway.file.write_text(pulse_toml(server="worker = 2", more=deadly))
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_for("configuration refused")
+        assert "worker" in gateway.log().splitlines()[-1]
+        assert fetch(gateway.port, "/word") == (200, "one")
+        assert gateway.process.poll() is None

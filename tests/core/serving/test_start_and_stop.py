@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.core.serving.served import (
     Client,
     Served,
@@ -111,7 +113,8 @@ def test_sigterm_cuts_no_stream_and_refuses_new_connections_at_once(tmp_path: Pa
         play(main(gateway))
 
 
-def test_a_request_on_an_open_connection_is_answered_while_draining_and_is_its_last(tmp_path: Path) -> None:
+@pytest.mark.parametrize("http1", ["httptools", "hypercorn"])
+def test_a_request_on_an_open_connection_is_answered_while_draining_and_is_its_last(tmp_path: Path, http1: str) -> None:
     async def main(gateway: Served) -> None:
         busy = (await open_streams(gateway.port, 1, beats=10))[0]
         open_before = await Client.connect(gateway.port)
@@ -126,7 +129,7 @@ def test_a_request_on_an_open_connection_is_answered_while_draining_and_is_its_l
         assert await open_before.at_eof()
         assert b"[DONE]" in await busy.rest()
 
-    with served(tmp_path, pulse_toml()) as gateway:
+    with served(tmp_path, pulse_toml(server=f'http1 = "{http1}"')) as gateway:
         play(main(gateway))
 
 
