@@ -519,7 +519,7 @@ def test_a_malformed_request_is_refused_with_the_path_of_its_fault(body: dict[st
         (b"\xff", "UTF-8"),
         (b'{"model":"a","messages":[],"model":"b"}', "twice"),
         (b'{"model":"m","messages":[],"seed":1e999}', "not valid JSON"),
-        (b'{"messages":' + b"[" * 5000 + b"]" * 5000 + b"}", "deep"),
+        (b'{"messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "deep"),
     ],
 )
 def test_a_body_that_is_no_clean_object_is_refused(body: bytes, words: str) -> None:
