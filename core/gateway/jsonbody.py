@@ -72,7 +72,8 @@ class JsonObject:
             ((key, value),) = changes.items()
             if key in spans:
                 start, end = spans[key]
-                return b"%b%b%b" % (body[:start], value, body[end:])
+                view = memoryview(body)  # slices of bytes would copy a large body once more
+                return b"".join((view[:start], value, view[end:]))
         pieces: list[bytes] = []
         at = 0
         for key, (start, end) in sorted(spans.items(), key=lambda item: item[1]):
