@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -163,13 +162,16 @@ class Gateway:
                 log.exception("plugin %s failed in shutdown", record.name)
 
     def render_error(self, path: str, error: GatewayError, request_id: str) -> bytes:
-        """An error's body for a path that no dialect owns: the dialect with the longest common beginning speaks."""
+        """An error's body for a path that no dialect owns: the one with the longest common beginning speaks.
+
+        Among equals it is the one with the most endpoints: the one that a stranger most likely speaks.
+        """
         from gateway.loading import load_format  # noqa: PLC0415  # cached; only on this rare path
 
-        best: Sequence[str] = max(
-            ((e.path, e.format) for d in self.dialects for e in d.endpoints),
-            key=lambda pair: _common(pair[0], path),
-            default=("", ""),
+        best = max(
+            ((e.path, e.format, len(d.endpoints)) for d in self.dialects for e in d.endpoints),
+            key=lambda place: (_common(place[0], path), place[2]),
+            default=("", "", 0),
         )
         if not best[1]:
             return b'{"error":{"message":"not found","type":"invalid_request_error","param":null,"code":null}}'

@@ -292,8 +292,10 @@ def test_other_methods_and_paths_are_refused_in_the_nearest_dialect() -> None:
         method = gateway.get("/v1/chat/completions")
         path = gateway.post("/v1/chat/completion", ASK)
         anthropic = gateway.post("/v1/messages/nothing", ASK)
+        nowhere = gateway.get("/nope")
     assert (method.status, method.headers["allow"]) == (405, "POST")
     assert (path.status, path.json()["error"]["code"]) == (404, "unknown_url")
+    assert (nowhere.status, nowhere.json()["error"]["code"]) == (404, "unknown_url")
     assert (anthropic.status, anthropic.json()["type"]) == (404, "error")
 
 
