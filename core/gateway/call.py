@@ -91,13 +91,15 @@ class Call:
     The endpoint fills it in order: the request's own facts at once, ``principal`` by the auth stage, ``targets`` by
     ``route``, ``attempts`` and ``target`` as providers are tried, ``usage``, ``outcome`` and ``error`` as known.
     ``deadline`` is in seconds since the call began, set where the caller narrowed its time. ``body`` is the caller's,
-    byte for byte. A plugin keeps its own data in ``state`` under its name.
+    byte for byte. ``cache`` is what a cache said of the call: ``hit``, ``miss``, ``bypass``. A plugin keeps its own
+    data in ``state`` under its name.
     """
 
     __slots__ = (
         "answered_model",
         "attempts",
         "body",
+        "cache",
         "client",
         "credential",
         "deadline",
@@ -159,6 +161,7 @@ class Call:
         self.query = query
         self.headers = headers
         self.client = client
+        self.cache: str | None = None
         self.credential: str | None = None
         self.principal: Principal | None = None
         self.body = b""

@@ -29,6 +29,8 @@ def head_of(call: Call, reply: Reply) -> RawHeaders:
         head += _STREAM_HEAD
     if not call.gateway.config.server.gateway_headers:
         return head
+    if call.cache is not None:
+        head.append((b"x-gateway-cache", _latin(call.cache)))
     target = call.target
     if target is not None and reply.source == "upstream":
         head.append((b"x-gateway-provider", _latin(target.provider)))

@@ -59,20 +59,20 @@ class ExactCache(Plugin):
             return None
         reads, writes = _wishes(call)
         if not writes or len(call.body) > self.config.max_entry_bytes:
-            _tell(call, b"bypass")
+            call.cache = "bypass"
             return None
         try:
             key = cache_key(call, shared=self.config.scope == "shared")
         except NotCacheable:
-            _tell(call, b"bypass")
+            call.cache = "bypass"
             return None
         now = time.monotonic()
         entry = self._entries.get(key, now) if reads else None
         if entry is None:
             call.state[self.name] = _Filling(key)
-            _tell(call, b"miss" if reads else b"bypass")
+            call.cache = "miss" if reads else "bypass"
             return None
-        _tell(call, b"hit")
+        call.cache = "hit"
         call.answered_model, call.finish_reason = entry.model, entry.finish_reason
         headers = [(b"content-type", entry.content_type), (b"age", str(int(now - entry.stored)).encode())]
         if entry.stream:
@@ -180,11 +180,6 @@ class _Replay:
         for chunk in self._chunks:
             return chunk
         raise StopAsyncIteration
-
-
-def _tell(call: Call, verdict: bytes) -> None:
-    if call.gateway.config.server.gateway_headers:
-        call.reply_headers.append((HEADER, verdict))
 
 
 def _wishes(call: Call) -> tuple[bool, bool]:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from gateway import Call, Plugin, PluginConfig, PluginContext, Reply, hookimpl
+from gateway import Call, Plugin, PluginConfig, PluginContext, hookimpl
 from gateway.errors import ConfigError
 from gateway.plugin import Stage
 from gateway_plugins.logs.access_record import AccessRecord, json_line, record_of, text_line
@@ -70,8 +70,8 @@ class AccessLog(Plugin):
         self._file.close()
 
     @hookimpl
-    def on_complete(self, call: Call, reply: Reply | None) -> None:
-        self._thread.put(record_of(call, reply))
+    def on_complete(self, call: Call) -> None:
+        self._thread.put(record_of(call))
 
     def _write(self, records: Sequence[AccessRecord]) -> bool:
         """Write a batch on the writer's thread; False keeps what is left of it for another try."""

@@ -10,10 +10,9 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from gateway import Call, Reply
+from gateway import Call
 
 _SECRET_PARAMETERS = frozenset({b"key", b"api_key", b"api-key", b"apikey", b"access_token", b"token", b"sig"})
-_CACHE_HEADER = b"x-gateway-cache"
 _PLAIN = re.compile(r"[\x21\x23-\x3c\x3e-\x7e]+")
 
 
@@ -52,7 +51,7 @@ class AccessRecord(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
 
 
-def record_of(call: Call, reply: Reply | None) -> AccessRecord:
+def record_of(call: Call) -> AccessRecord:
     """What is told of a finished call."""
     usage, target, error = call.usage, call.target, call.error
     ended = call.elapsed() if call.ended is None else call.ended
@@ -81,18 +80,10 @@ def record_of(call: Call, reply: Reply | None) -> AccessRecord:
         duration_ms=_milliseconds(ended),
         first_byte_ms=None if first is None else _milliseconds(first),
         overhead_ms=None if first is None else _milliseconds(max(0.0, first - call.upstream_seconds)),
-        cache=cache_verdict(call, reply),
+        cache=call.cache,
         dropped=list(call.dropped.reasons),
         error=None if error is None else error.code or error.kind,
     )
-
-
-def cache_verdict(call: Call, reply: Reply | None) -> str | None:
-    """What a cache said of the call in its header: ``hit``, ``miss``, ``bypass``; None where no cache was asked."""
-    told = next((value for name, value in call.reply_headers if name == _CACHE_HEADER), None)
-    if told is not None:
-        return told.decode("latin-1")
-    return "hit" if reply is not None and reply.source == "cache" else None
 
 
 def safe_query(query: bytes) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from gateway import Call, Reply
-from gateway_plugins.logs.access_record import cache_verdict
 
 Value = str | int | float | None
 
@@ -54,7 +53,7 @@ def row_of(call: Call, reply: Reply | None, request: Payload | None, answer: Pay
         "status": call.status,
         "outcome": call.outcome,
         "source": None if reply is None else reply.source,
-        "cache": cache_verdict(call, reply),
+        "cache": call.cache,
         "finish_reason": call.finish_reason,
         "attempts": len(call.attempts),
         "dropped": _json(call.dropped.reasons) if call.dropped else None,

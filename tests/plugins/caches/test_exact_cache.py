@@ -53,7 +53,7 @@ def ask(
     call.outcome = outcome  # type: ignore[assignment]
     cache.on_complete(call)
     cache.on_complete(call)
-    verdict = dict(call.reply_headers).get(b"x-gateway-cache", b"").decode()
+    verdict = call.cache or ""
     if verdict == "hit":
         assert (call.usage, call.answered_model, call.finish_reason) == (None, "m-2026", "stop")
     return verdict, reply, chunks

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway import Attempt, Call, PluginContext, RateLimited, Reply, Target
+from gateway import Attempt, Call, PluginContext, RateLimited, Target
 from gateway.errors import ConfigError
 from gateway.protocol import Usage
 from gateway_plugins.logs.access_log import AccessLog, AccessLogConfig
@@ -40,7 +40,7 @@ def finished(**facts: Any) -> Call:
 
 
 def lines_of(*calls: Call) -> list[dict[str, Any]]:
-    return [json.loads(json_line(record_of(call, Reply()))) for call in calls]
+    return [json.loads(json_line(record_of(call))) for call in calls]
 
 
 @contextmanager
@@ -98,10 +98,10 @@ def test_a_call_that_was_refused_early_has_a_line_too() -> None:
 
 
 def test_the_caches_verdict_is_told() -> None:
-    miss = finished(reply_headers=[(b"x-gateway-cache", b"miss")])
-    assert record_of(miss, Reply()).cache == "miss"
-    assert record_of(finished(), Reply(source="cache")).cache == "hit"
-    assert record_of(finished(), None).cache is None
+    miss = finished(cache="miss")
+    assert record_of(miss).cache == "miss"
+    assert record_of(finished(cache="hit")).cache == "hit"
+    assert record_of(finished()).cache is None
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_no_body_and_no_credential_is_in_a_line() -> None:
         credential="SECRET",
         query=b"key=SECRET",
     )
-    record = record_of(call, Reply(body=b"SECRET"))
+    record = record_of(call)
     assert b"SECRET" not in json_line(record) + text_line(record)
 
 
 def test_text_lines_begin_with_what_happened_and_leave_out_what_is_unknown() -> None:
-    text = text_line(record_of(finished(client="", reply_headers=[(b"x-gateway-cache", b"miss")]), None)).decode()
+    text = text_line(record_of(finished(client="", cache="miss"))).decode()
     assert text.startswith("2026-01-01T00:00:00.123Z 200 ok POST /v1/chat/completions id=req_0123456789 key=team-a ")
     assert " provider=up upstream_model=gpt-4o attempts=1 prompt_tokens=12 " in text
     assert "client=" not in text
@@ -140,7 +140,7 @@ def test_text_lines_begin_with_what_happened_and_leave_out_what_is_unknown() -> 
 
 @pytest.mark.parametrize("evil", ["a\nb", "x\x1b[31m", 'say "hi"', "a=b c", "\u2028", "\ud800", "é"])
 def test_no_value_can_forge_a_line_or_a_field(evil: str) -> None:
-    record = record_of(finished(body={}, model=evil, path=evil), None)
+    record = record_of(finished(body={}, model=evil, path=evil))
     for line in (json_line(record), text_line(record)):
         assert line.count(b"\n") == 1
         assert b"\x1b" not in line
@@ -152,7 +152,7 @@ def test_no_value_can_forge_a_line_or_a_field(evil: str) -> None:
 def test_lines_are_in_the_file_when_the_plugin_has_stopped(tmp_path: Path) -> None:
     with running(tmp_path, path="access.jsonl") as plugin:
         for number in range(500):
-            plugin.on_complete(finished(id=f"req_{number:08}"), None)
+            plugin.on_complete(finished(id=f"req_{number:08}"))
     lines = (tmp_path / "access.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [f"req_{number:08}" for number in range(500)]
 
@@ -160,7 +160,7 @@ def test_lines_are_in_the_file_when_the_plugin_has_stopped(tmp_path: Path) -> No
 def test_the_file_is_appended_to_and_only_its_owner_writes(tmp_path: Path) -> None:
     for _ in range(2):
         with running(tmp_path, path="access.log", format="text") as plugin:
-            plugin.on_complete(finished(), None)
+            plugin.on_complete(finished())
     assert len((tmp_path / "access.log").read_text().splitlines()) == 2
     assert (tmp_path / "access.log").stat().st_mode & 0o027 == 0
 
@@ -169,12 +169,12 @@ def test_the_file_is_appended_to_and_only_its_owner_writes(tmp_path: Path) -> No
 def test_a_rotated_file_is_opened_anew(tmp_path: Path, made_by_others: bool) -> None:
     path = tmp_path / "access.jsonl"
     with running(tmp_path, path="access.jsonl") as plugin:
-        plugin.on_complete(finished(id="req_before-it"), None)
+        plugin.on_complete(finished(id="req_before-it"))
         wait_for(lambda: path.stat().st_size > 0)
         path.rename(tmp_path / "access.jsonl.1")
         if made_by_others:
             path.touch()
-        plugin.on_complete(finished(id="req_after-it-"), None)
+        plugin.on_complete(finished(id="req_after-it-"))
         wait_for(lambda: path.exists() and path.stat().st_size > 0)
     assert "req_before-it" in (tmp_path / "access.jsonl.1").read_text()
     assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["req_after-it-"]
@@ -182,7 +182,7 @@ def test_a_rotated_file_is_opened_anew(tmp_path: Path, made_by_others: bool) -> 
 
 def test_dash_writes_to_standard_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with running(tmp_path) as plugin:
-        plugin.on_complete(finished(), None)
+        plugin.on_complete(finished())
     assert json.loads(capfd.readouterr().out)["id"] == "req_0123456789"
 
 
@@ -200,7 +200,7 @@ def test_a_disk_that_takes_nothing_drops_lines_and_counts_them(
         pytest.skip("this system has no /dev/full")
     with running(tmp_path, path=str(full), queue_lines=10) as plugin:
         for _ in range(25):
-            plugin.on_complete(finished(), None)
+            plugin.on_complete(finished())
         assert plugin.dropped == 15
         wait_for(lambda: "No space left" in caplog.text)
     assert "15 entries were dropped" in caplog.text
