@@ -130,6 +130,8 @@ class Http1Cycle:
             # What was sent of the answer must not look like all of it: no last chunk, and the connection ends.
             self._connection.abort()
         else:
+            # Nothing has been sent yet, not even a head that was ready.
+            self.started = False
             self._connection.refuse(500, "internal_error", "The gateway failed.")
 
     def take(self) -> bytes:
@@ -194,7 +196,6 @@ class Http1Cycle:
         return body
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.started = True
         pieces = [STATUS_LINES[status]]
         framed = False
         for name, value in headers:
@@ -216,4 +217,9 @@ class Http1Cycle:
         elif self.scope["http_version"] == "1.0":
             pieces.append(b"connection: keep-alive\r\n")
         pieces.append(b"\r\n")
-        self._head = b"".join(pieces)
+        head = b"".join(pieces)
+        # Each piece ends its line once: another line end in a value would begin a header, or a body, of its own.
+        if head.count(b"\n") != len(pieces) or head.count(b"\r") != len(pieces) or b"\0" in head:
+            raise ValueError("a response header holds a line end or NUL")
+        self._head = head
+        self.started = True

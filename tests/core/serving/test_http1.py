@@ -351,13 +351,15 @@ def test_an_application_that_does_not_take_the_body_holds_the_client() -> None:
 
 def test_an_application_that_fails_gives_500_or_a_cut_answer() -> None:
     async def failing(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["path"] == "/late":
+        if scope["path"] in ("/late", "/head"):
             await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/late":
             await send({"type": "http.response.body", "body": b"part", "more_body": True})
         raise ValueError("a defect")
 
     with front(failing) as running:
         assert exchange(running, [GET + b"\r\n"]).startswith(b"HTTP/1.1 500")
+        assert exchange(running, [GET.replace(b"/g", b"/head") + b"\r\n"]).startswith(b"HTTP/1.1 500")
         with running.connect() as client:
             client.sendall(GET.replace(b"/g", b"/late") + b"\r\n")
             received, _ = closed_after(client)
@@ -404,3 +406,16 @@ def test_a_stream_to_http_1_0_ends_with_its_connection() -> None:
         with running.connect() as client:
             client.sendall(GET + b"Connection: close\r\n\r\n")
             assert closed_after(client)[0].endswith(b"\r\n\r\n" + b"2\r\nab\r\n" * 3 + b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: x", b"a\nb", b"a\rb", b"a\0b"])
+def test_a_header_that_would_be_two_is_never_sent(value: bytes) -> None:
+    async def careless(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-a", value)]})
+        await send({"type": "http.response.body", "body": b"secret"})
+
+    with front(careless) as running:
+        received = exchange(running, [GET + b"\r\n"])
+    assert received.startswith(b"HTTP/1.1 500")
+    assert b"set-cookie" not in received
+    assert b"secret" not in received
