@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.protocol import Usage
 
+_PLAIN = ("prompt_tokens", "completion_tokens", "total_tokens")
 _PROMPT = "prompt_tokens_details"
 _COMPLETION = "completion_tokens_details"
 # Others' words for a service tier that OpenAI has too: Anthropic's, Groq's.
@@ -22,6 +23,16 @@ def read_usage(value: Any) -> Usage | None:
     """
     if not isinstance(value, dict):
         return None
+    if len(value) == 3:
+        # What most servers of open models say, and nothing more: read without looking for others' words.
+        prompt, completion, total = (value.get(key) for key in _PLAIN)
+        if (
+            type(prompt) is int
+            and type(completion) is int
+            and total == prompt + completion
+            and prompt >= 0 <= completion
+        ):
+            return Usage(prompt_tokens=prompt, completion_tokens=completion)
     rest = dict(value)
     prompt_details, completion_details = _object(rest, _PROMPT), _object(rest, _COMPLETION)
     prompt, completion = _take(rest, "prompt_tokens"), _take(rest, "completion_tokens")
