@@ -10,6 +10,7 @@ from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
 from gateway.jsonbody import JsonObject
 from gateway.protocol import CacheControl
+from gateway_plugins.formats.json_fields import JsonFields, JsonType
 
 NAME = "anthropic_messages"
 """The format's name: the ``origin`` of what it read."""
@@ -17,81 +18,24 @@ NAME = "anthropic_messages"
 _CACHE_KEYS = frozenset(("type", "ttl"))
 
 
-class Fields:
-    """An object of a caller's request: each field is taken once and checked; ``rest`` is what nobody took.
+_WORDS: dict[JsonType, str] = {
+    "object": "an object",
+    "string": "a valid string",
+    "boolean": "a valid boolean",
+    "integer": "a valid integer",
+    "number": "a valid number",
+    "array": "a valid list",
+}
 
-    Null counts as absent. A wrong type raises InvalidRequest in Anthropic's own manner: ``messages.0.role: …``, the
-    path of the field being ``param`` too.
-    """
 
-    __slots__ = ("path", "rest")
+class Fields(JsonFields):
+    """An object of a messages request; what is wrong is told in Anthropic's manner: ``messages.0.role: …``."""
 
-    def __init__(self, value: Any, path: str) -> None:
-        if not isinstance(value, dict):
-            raise wrong(path or "body", "Input should be an object")
-        self.path = path
-        self.rest: dict[str, Any] = dict(value)
+    __slots__ = ()
 
-    def at(self, key: str) -> str:
-        """The path of a field."""
-        return f"{self.path}.{key}" if self.path else key
-
-    def take(self, key: str) -> Any:
-        """A field of any type."""
-        return self.rest.pop(key, None)
-
-    def text(self, key: str) -> str | None:
-        value = self.rest.pop(key, None)
-        if value is None or isinstance(value, str):
-            return value
-        raise wrong(self.at(key), "Input should be a valid string")
-
-    def required_text(self, key: str) -> str:
-        value = self.text(key)
-        if value is None:
-            self.missing(key)
-        return value
-
-    def flag(self, key: str) -> bool | None:
-        value = self.rest.pop(key, None)
-        if value is None or isinstance(value, bool):
-            return value
-        raise wrong(self.at(key), "Input should be a valid boolean")
-
-    def integer(self, key: str) -> int | None:
-        value = self.rest.pop(key, None)
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-            return value
-        raise wrong(self.at(key), "Input should be a valid integer")
-
-    def number(self, key: str) -> float | None:
-        value = self.rest.pop(key, None)
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-            return value
-        raise wrong(self.at(key), "Input should be a valid number")
-
-    def array(self, key: str) -> list[Any] | None:
-        value = self.rest.pop(key, None)
-        if value is None or isinstance(value, list):
-            return value
-        raise wrong(self.at(key), "Input should be a valid list")
-
-    def nested(self, key: str) -> Fields | None:
-        """An object whose own fields are read; give what is left of it back with ``keep``."""
-        value = self.rest.pop(key, None)
-        return None if value is None else Fields(value, self.at(key))
-
-    def keep(self, key: str, inner: Fields) -> None:
-        """Put back what nobody took of an inner object, so that it ends in ``extra``."""
-        left = inner.left()
-        if left:
-            self.rest[key] = left
-
-    def left(self) -> dict[str, Any]:
-        """What nobody took, but for nulls: typed clients send every field they know, and null says nothing."""
-        return {key: value for key, value in self.rest.items() if value is not None}
+    @staticmethod
+    def wrong_type(path: str, expected: JsonType, value: Any) -> InvalidRequest:  # noqa: ARG004  # it shows no values
+        return wrong(path or "body", f"Input should be {_WORDS[expected]}")
 
     def cache_control(self) -> CacheControl | None:
         """The prompt-cache breakpoint; one with further fields stays in ``rest`` whole."""

@@ -7,91 +7,30 @@ from typing import Any, NoReturn
 from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
 from gateway.protocol import CacheControl, Part
+from gateway_plugins.formats.json_fields import JsonFields, JsonType
 
 NAME = "openai_chat"
 """The format's name: the ``origin`` of what it read."""
 
 
-class Fields:
-    """An object of a caller's request: each field is taken once and checked; ``rest`` is what nobody took.
+_ARTICLES: dict[JsonType, str] = {
+    "object": "an",
+    "string": "a",
+    "boolean": "a",
+    "integer": "an",
+    "number": "a",
+    "array": "an",
+}
 
-    Null counts as absent. A wrong type raises InvalidRequest with the field's whole path as ``param``.
-    """
 
-    __slots__ = ("path", "rest")
+class Fields(JsonFields):
+    """An object of a chat completions request; what is wrong is told in OpenAI's manner."""
 
-    def __init__(self, value: Any, path: str) -> None:
-        if not isinstance(value, dict):
-            raise wrong_type(path, "an object", value)
-        self.path = path
-        self.rest: dict[str, Any] = dict(value)
+    __slots__ = ()
 
-    def at(self, key: str) -> str:
-        """The path of a field."""
-        return f"{self.path}.{key}" if self.path else key
-
-    def take(self, key: str) -> Any:
-        """A field of any type."""
-        return self.rest.pop(key, None)
-
-    def text(self, key: str) -> str | None:
-        value = self.rest.pop(key, None)
-        if value is None or isinstance(value, str):
-            return value
-        raise wrong_type(self.at(key), "a string", value)
-
-    def required_text(self, key: str) -> str:
-        value = self.text(key)
-        if value is None:
-            self.missing(key)
-        return value
-
-    def flag(self, key: str) -> bool | None:
-        value = self.rest.pop(key, None)
-        if value is None or isinstance(value, bool):
-            return value
-        raise wrong_type(self.at(key), "a boolean", value)
-
-    def integer(self, key: str) -> int | None:
-        value = self.rest.pop(key, None)
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-            return value
-        raise wrong_type(self.at(key), "an integer", value)
-
-    def number(self, key: str) -> float | None:
-        value = self.rest.pop(key, None)
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-            return value
-        raise wrong_type(self.at(key), "a number", value)
-
-    def array(self, key: str) -> list[Any] | None:
-        value = self.rest.pop(key, None)
-        if value is None or isinstance(value, list):
-            return value
-        raise wrong_type(self.at(key), "an array", value)
-
-    def object(self, key: str) -> dict[str, Any] | None:
-        value = self.rest.pop(key, None)
-        if value is None or isinstance(value, dict):
-            return value
-        raise wrong_type(self.at(key), "an object", value)
-
-    def nested(self, key: str) -> Fields | None:
-        """An object whose own fields are read; give what is left of it back with ``keep``."""
-        value = self.rest.pop(key, None)
-        return None if value is None else Fields(value, self.at(key))
-
-    def keep(self, key: str, inner: Fields) -> None:
-        """Put back what nobody took of an inner object, so that it ends in ``extra``."""
-        left = inner.left()
-        if left:
-            self.rest[key] = left
-
-    def left(self) -> dict[str, Any]:
-        """What nobody took, but for nulls: typed clients send every field they know, and null says nothing."""
-        return {key: value for key, value in self.rest.items() if value is not None}
+    @staticmethod
+    def wrong_type(path: str, expected: JsonType, value: Any) -> InvalidRequest:
+        return wrong_type(path, f"{_ARTICLES[expected]} {expected}", value)
 
     def cache_control(self) -> CacheControl | None:
         """The prompt-cache breakpoint in the shape that OpenRouter and LiteLLM take over from Anthropic."""

@@ -1,0 +1,101 @@
+"""A JSON object of a request under a reader's eyes: each field taken once, checked, and the rest kept."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, NoReturn, Self
+
+from gateway.errors import InvalidRequest
+
+JsonType = Literal["object", "string", "boolean", "integer", "number", "array"]
+
+
+class JsonFields(ABC):
+    """An object of a caller's request: each field is taken once and checked; ``rest`` is what nobody took.
+
+    Null counts as absent. A wrong type raises InvalidRequest in the format's own words, with the field's path.
+    """
+
+    __slots__ = ("path", "rest")
+
+    def __init__(self, value: Any, path: str) -> None:
+        if not isinstance(value, dict):
+            raise self.wrong_type(path, "object", value)
+        self.path = path
+        self.rest: dict[str, Any] = dict(value)
+
+    @staticmethod
+    @abstractmethod
+    def wrong_type(path: str, expected: JsonType, value: Any) -> InvalidRequest:
+        """The error for a value of the wrong JSON type."""
+
+    @abstractmethod
+    def missing(self, key: str) -> NoReturn:
+        """Refuse the request for a field that must be there."""
+
+    def at(self, key: str) -> str:
+        """The path of a field."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def take(self, key: str) -> Any:
+        """A field of any type."""
+        return self.rest.pop(key, None)
+
+    def text(self, key: str) -> str | None:
+        value = self.rest.pop(key, None)
+        if value is None or isinstance(value, str):
+            return value
+        raise self.wrong_type(self.at(key), "string", value)
+
+    def required_text(self, key: str) -> str:
+        value = self.text(key)
+        if value is None:
+            self.missing(key)
+        return value
+
+    def flag(self, key: str) -> bool | None:
+        value = self.rest.pop(key, None)
+        if value is None or isinstance(value, bool):
+            return value
+        raise self.wrong_type(self.at(key), "boolean", value)
+
+    def integer(self, key: str) -> int | None:
+        value = self.rest.pop(key, None)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise self.wrong_type(self.at(key), "integer", value)
+
+    def number(self, key: str) -> float | None:
+        value = self.rest.pop(key, None)
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+            return value
+        raise self.wrong_type(self.at(key), "number", value)
+
+    def array(self, key: str) -> list[Any] | None:
+        value = self.rest.pop(key, None)
+        if value is None or isinstance(value, list):
+            return value
+        raise self.wrong_type(self.at(key), "array", value)
+
+    def object(self, key: str) -> dict[str, Any] | None:
+        value = self.rest.pop(key, None)
+        if value is None or isinstance(value, dict):
+            return value
+        raise self.wrong_type(self.at(key), "object", value)
+
+    def nested(self, key: str) -> Self | None:
+        """An object whose own fields are read; give what is left of it back with ``keep``."""
+        value = self.rest.pop(key, None)
+        return None if value is None else type(self)(value, self.at(key))
+
+    def keep(self, key: str, inner: JsonFields) -> None:
+        """Put back what nobody took of an inner object, so that it ends in ``extra``."""
+        left = inner.left()
+        if left:
+            self.rest[key] = left
+
+    def left(self) -> dict[str, Any]:
+        """What nobody took, but for nulls: typed clients send every field they know, and null says nothing."""
+        return {key: value for key, value in self.rest.items() if value is not None}
