@@ -1,8 +1,8 @@
 """Providers that speak OpenAI's chat completions, as data: where they are, which key they want, how they differ.
 
-``python -m gateway_plugins.providers.presets`` prints the table of docs/providers.md. The differences of Groq and Cerebras
-were checked against their documentation (November 2026), those of others are as commonly known and wait for the same
-check. They matter where a caller of another dialect is translated; one of OpenAI's own dialect passes unchanged.
+``python -m gateway_plugins.providers.presets`` prints the table of docs/providers.md. The differences of Groq and
+Cerebras were checked against their documentation (November 2026), those of others are as commonly known and wait for
+the same check. They matter where a caller of another dialect is translated; one of OpenAI's own passes unchanged.
 """
 
 from __future__ import annotations
