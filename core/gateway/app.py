@@ -116,7 +116,7 @@ class _Routes:
         routes: list[BaseRoute] = [Route("/livez", _livez), Route("/readyz", _readyz), Route("/", _root)]
         for dialect in gateway.dialects:
             for endpoint in dialect.endpoints:
-                app = CallEndpoint(gateway, dialect, load_format(endpoint.format), exchanges)
+                app = CallEndpoint(gateway, dialect, load_format(endpoint.format), exchanges, stream=endpoint.stream)
                 if "{" in endpoint.path:
                     routes.append(Route(endpoint.path, app))
                 else:

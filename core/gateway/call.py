@@ -13,7 +13,7 @@ from gateway.config import TargetConfig
 from gateway.errors import GatewayError
 from gateway.format import AnyRequest, Dropped, Format
 from gateway.jsonbody import JsonObject
-from gateway.protocol import Usage
+from gateway.protocol import ChatRequest, Usage
 
 if TYPE_CHECKING:
     from gateway.config import ModelConfig
@@ -196,7 +196,11 @@ class Call:
     def request(self) -> AnyRequest:
         """The request in the normalised protocol; decoded on first use, then kept. Treat it as read-only."""
         if self.request_cache is None:
-            self.request_cache = self.format.read_request(self.body)
+            request = self.request_cache = self.format.read_request(self.body)
+            # Some dialects say both in the path.
+            request.model = request.model or self.model
+            if isinstance(request, ChatRequest):
+                request.stream = self.stream
         return self.request_cache
 
     @property

@@ -14,10 +14,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A path of the public listener and the format spoken there.
 
     ``path`` is in Starlette's notation. Where the path itself names the model, its parameter is called ``model``.
+    ``stream`` says whether its answers are streams; None leaves it to the body's own ``stream``.
     """
 
     path: str
     format: str
+    stream: bool | None = None
 
 
 class Dialect(Plugin):

@@ -36,11 +36,20 @@ _NO_REQUEST = ChatRequest(model="")
 class CallEndpoint:
     """The ASGI application of one path of a dialect."""
 
-    def __init__(self, gateway: Gateway, dialect: Dialect, format: Format, open_exchanges: set[Exchange]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        dialect: Dialect,
+        format: Format,
+        open_exchanges: set[Exchange],
+        *,
+        stream: bool | None = None,
+    ) -> None:
         self.gateway = gateway
         self.dialect = dialect
         self.format = format
         self.open_exchanges = open_exchanges
+        self.stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(self, scope, receive, send)
@@ -149,7 +158,8 @@ class Exchange:
     def _understand(self) -> None:
         """Read what routing needs from the body, the path and the headers."""
         call, gateway = self.call, self.endpoint.gateway
-        call.stream = call.json.flag("stream")
+        stream = self.endpoint.stream
+        call.stream = call.json.flag("stream") if stream is None else stream
         model = call.dialect.model_of(self.scope.get("path_params", {}), call.json.text("model"))
         if not model:
             raise InvalidRequest("The request names no model.", param="model", code="missing_required_parameter")

@@ -20,11 +20,14 @@ from gateway.protocol import (
     EmbeddingsReply,
     EmbeddingsRequest,
     Event,
+    RerankReply,
+    RerankRequest,
+    TokenCount,
     Usage,
 )
 
-AnyRequest = ChatRequest | EmbeddingsRequest
-AnyReply = ChatReply | EmbeddingsReply
+AnyRequest = ChatRequest | EmbeddingsRequest | RerankRequest
+AnyReply = ChatReply | EmbeddingsReply | RerankReply | TokenCount
 
 
 class Dropped:
@@ -46,18 +49,31 @@ class Dropped:
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """How one provider or model differs from its wire format's documentation, as data.
 
-    ``unsupported`` maps a normalised request field to the reason it is dropped; ``renames`` maps a wire field to the
-    provider's name for it; ``defaults`` are wire fields sent when absent; ``roles`` maps a role to the one to send
-    (``{"developer": "system"}``); ``max_tokens_default`` is sent where the format demands a limit and the caller set
-    none; ``options`` holds what only one format understands.
+    ``unsupported`` maps a normalised request field to the reason it is dropped, ``while_reasoning`` does so unless the
+    request turns reasoning off; ``renames`` maps a wire field to the provider's name for it; ``defaults`` are wire
+    fields sent when absent; ``roles`` maps a role to the one to send (``{"developer": "system"}``);
+    ``max_tokens_default`` is sent where the format demands a limit and the caller set none; ``options`` holds what
+    only one format understands.
     """
 
     unsupported: dict[str, str] = {}
+    while_reasoning: dict[str, str] = {}
     renames: dict[str, str] = {}
     defaults: dict[str, Any] = {}
     roles: dict[str, str] = {}
     max_tokens_default: int | None = None
     options: dict[str, Any] = {}
+
+    def resolved(self, request: AnyRequest) -> Traits:
+        """These traits with ``while_reasoning`` settled for one request."""
+        if not self.while_reasoning or (isinstance(request, ChatRequest) and _reasons_not(request)):
+            return self
+        return msgspec.structs.replace(self, unsupported={**self.while_reasoning, **self.unsupported})
+
+
+def _reasons_not(request: ChatRequest) -> bool:
+    reasoning = request.reasoning
+    return reasoning is not None and (reasoning.effort == "none" or reasoning.mode == "disabled")
 
 
 class StreamReader(ABC):
@@ -124,7 +140,7 @@ class Format(ABC):
     name: ClassVar[str]
     """The name that TOML and plugins use, such as ``openai_chat``."""
     operation: ClassVar[str]
-    """What it carries: ``chat`` or ``embeddings``."""
+    """What it carries: ``chat``, ``embeddings``, ``count_tokens`` (a ChatRequest, a TokenCount) or ``rerank``."""
     stream_content_type: ClassVar[bytes] = b"text/event-stream; charset=utf-8"
 
     @abstractmethod
@@ -140,16 +156,19 @@ class Format(ABC):
         """A provider's whole reply; raises UpstreamProtocolError when it is none."""
 
     @abstractmethod
-    def write_reply(self, reply: Any, dropped: Dropped) -> bytes:
-        """The caller's whole reply."""
+    def write_reply(self, reply: Any, dropped: Dropped, request: Any = None) -> bytes:
+        """The caller's whole reply; ``request`` is the caller's own, where there is one (custom tools matter)."""
 
     @abstractmethod
     def stream_reader(self) -> StreamReader:
         """A reader for one upstream stream."""
 
     @abstractmethod
-    def stream_writer(self, request: Any) -> StreamWriter:
-        """A writer for one caller's stream; ``request`` is the caller's own (``include_usage`` matters)."""
+    def stream_writer(self, request: Any, dropped: Dropped | None = None) -> StreamWriter:
+        """A writer for one caller's stream; ``request`` is the caller's own (``include_usage`` matters).
+
+        What it cannot say is named in ``dropped`` as it comes: by then the head is sent, so the audit log has it.
+        """
 
     @abstractmethod
     def stream_watch(self, *, hide_usage: bool) -> StreamWatch:

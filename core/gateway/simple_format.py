@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.errors import STATUS_OF_KIND, Kind, UpstreamRejected
 from gateway.format import AnyReply, Dropped, Format, ReplyFacts, StreamReader, Traits
-from gateway.protocol import ChatReply, Event, Part, Text
+from gateway.protocol import ChatReply, Event, Part, Text, TokenCount
 from gateway.simple_stream import MISREAD, EventReader, WholeReader, misread
 
 _KIND_OF_STATUS = {status: cast(Kind, kind) for kind, status in reversed(STATUS_OF_KIND.items())}
@@ -76,6 +76,8 @@ class SimpleFormat(Format):
             reply = self.read_reply(body)
         except UpstreamRejected as error:
             return ReplyFacts(error=error)
+        if isinstance(reply, TokenCount):
+            return ReplyFacts()
         finish = reply.choices[0].finish_reason if isinstance(reply, ChatReply) and reply.choices else None
         return ReplyFacts(model=reply.model, usage=reply.usage, finish_reason=finish)
 

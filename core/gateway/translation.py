@@ -21,6 +21,7 @@ from gateway.protocol import (
     Finish,
     PartDelta,
     Start,
+    TokenCount,
     Usage,
     UsageUpdate,
 )
@@ -164,11 +165,14 @@ class Composed(Translator):
     def request(self, call: Call, target: Target) -> bytes:
         """The caller's request in the provider's wire format; what it cannot say is named in ``call.dropped``."""
         request = msgspec.structs.replace(call.request, model=target.model)
-        return self.wire.write_request(request, self.provider.traits(target.model), call.dropped)
+        traits = self.provider.traits(target.model).resolved(request)
+        return self.wire.write_request(request, traits, call.dropped)
 
     def reply(self, call: Call, body: bytes) -> bytes:
         """The provider's reply in the caller's format."""
         reply = self.wire.read_reply(body)
+        if isinstance(reply, TokenCount):
+            return self.source.write_reply(reply, call.dropped, call.request)
         call.usage, call.answered_model = reply.usage, reply.model
         asked = call.request
         if isinstance(reply, EmbeddingsReply) and isinstance(asked, EmbeddingsRequest):
@@ -178,11 +182,11 @@ class Composed(Translator):
             reply.id, reply.model = reply.id or call.id, reply.model or model_sent(call)
             reply.created = reply.created if reply.created is not None else int(call.started_at)
             call.finish_reason = reply.choices[0].finish_reason if reply.choices else None
-        return self.source.write_reply(reply, call.dropped)
+        return self.source.write_reply(reply, call.dropped, asked)
 
     def stream(self, call: Call) -> StreamTranslator:
         """A reader of the wire format joined to a writer of the caller's."""
-        return _Composed(self.wire.stream_reader(), self.source.stream_writer(call.request), call)
+        return _Composed(self.wire.stream_reader(), self.source.stream_writer(call.request, call.dropped), call)
 
 
 class _Composed(StreamTranslator):

@@ -87,6 +87,35 @@ class EmbeddingsReply(msgspec.Struct, kw_only=True):
     extra: dict[str, Any] = {}
 
 
+class RerankResult(msgspec.Struct, kw_only=True):
+    """A document by its ``index`` in the request, and its ``score`` (higher is better)."""
+
+    index: int
+    score: float
+    document: str | None = None
+
+
+class RerankReply(msgspec.Struct, kw_only=True):
+    """The documents, the best first. ``search_units`` is what Cohere bills."""
+
+    id: str = ""
+    model: str = ""
+    results: list[RerankResult] = []
+    usage: Usage | None = None
+    search_units: int | None = None
+    origin: str = ""
+    extra: dict[str, Any] = {}
+
+
+class TokenCount(msgspec.Struct, kw_only=True):
+    """How many tokens a request's prompt has; ``cached_tokens`` of them from a cache, where the provider says so."""
+
+    prompt_tokens: int
+    cached_tokens: int | None = None
+    origin: str = ""
+    extra: dict[str, Any] = {}
+
+
 class Event(msgspec.Struct, kw_only=True):
     """The base of every stream event; never constructed itself.
 

@@ -120,3 +120,16 @@ class EmbeddingsRequest(msgspec.Struct, kw_only=True):
     input_type: str | None = None
     origin: str = ""
     extra: dict[str, Any] = {}
+
+
+class RerankRequest(msgspec.Struct, kw_only=True):
+    """A request to order ``documents`` by how well they answer ``query``; ``top_n`` limits the answer."""
+
+    model: str
+    query: str
+    documents: list[str] = []
+    top_n: int | None = None
+    return_documents: bool = False
+    max_tokens_per_doc: int | None = None
+    origin: str = ""
+    extra: dict[str, Any] = {}

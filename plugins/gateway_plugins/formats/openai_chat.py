@@ -41,13 +41,13 @@ class OpenAIChat(Format):
     def read_reply(self, body: bytes) -> ChatReply:
         return read_reply(body)
 
-    def write_reply(self, reply: Any, dropped: Dropped) -> bytes:
+    def write_reply(self, reply: Any, dropped: Dropped, request: Any = None) -> bytes:
         return write_reply(reply, dropped)
 
     def stream_reader(self) -> StreamReader:
         return ChatStreamReader()
 
-    def stream_writer(self, request: Any) -> StreamWriter:
+    def stream_writer(self, request: Any, dropped: Dropped | None = None) -> StreamWriter:
         return ChatStreamWriter(request)
 
     def stream_watch(self, *, hide_usage: bool) -> StreamWatch:

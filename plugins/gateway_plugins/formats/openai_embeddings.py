@@ -109,7 +109,7 @@ class OpenAIEmbeddings(Format):
             extra=rest,
         )
 
-    def write_reply(self, reply: Any, dropped: Dropped) -> bytes:
+    def write_reply(self, reply: Any, dropped: Dropped, request: Any = None) -> bytes:
         own = reply.origin == NAME
         data = [
             {"object": "embedding", "index": embedding.index, "embedding": _packed(embedding, reply.encoding_format)}
@@ -131,7 +131,7 @@ class OpenAIEmbeddings(Format):
     def stream_reader(self) -> StreamReader:
         _no_stream()
 
-    def stream_writer(self, request: Any) -> StreamWriter:
+    def stream_writer(self, request: Any, dropped: Dropped | None = None) -> StreamWriter:
         _no_stream()
 
     def stream_watch(self, *, hide_usage: bool) -> StreamWatch:
