@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from gateway.config import ServerConfig
@@ -31,7 +32,8 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], server: Serve
     if cycle is not None and cycle.complete and cycle.held <= limit:
         whole: bytes = cycle.take()
         return whole
-    chunks: list[bytes] = []
+    # What BytesIO gathers it gives away as it is: the body is there once, and not in pieces as well.
+    gathered = BytesIO()
     size = 0
     try:
         async with asyncio.timeout(server.body_timeout):
@@ -44,8 +46,11 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], server: Serve
                 if size > limit:
                     raise _too_large(limit)
                 if not message.get("more_body", False):
-                    return b"".join((*chunks, chunk)) if chunks else chunk
-                chunks.append(chunk)
+                    if size == len(chunk):
+                        return chunk
+                    gathered.write(chunk)
+                    return gathered.getvalue()
+                gathered.write(chunk)
     except TimeoutError:
         raise RequestTimeout(f"The request was not complete within {server.body_timeout:g} s.") from None
 

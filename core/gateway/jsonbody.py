@@ -23,6 +23,26 @@ _UTF8_SLICE = 1 << 20
 _LAST_SPACE, _QUOTE, _COMMA, _COLON, _BACKSLASH, _CLOSE = 0x20, 0x22, 0x2C, 0x3A, 0x5C, 0x7D
 
 
+class Spliced:
+    """A large body in pieces, which lie in the caller's bytes where nothing changed: it is sent without a copy."""
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self, *pieces: bytes | memoryview) -> None:
+        self.pieces = pieces
+        self.size = sum(map(len, pieces))
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+LARGE_BODY = 256 * 1024
+"""From this size on, in bytes, a body is spliced and not copied."""
+
+
 class JsonObject:
     """A JSON object as bytes, with the place of each member's value."""
 
@@ -67,26 +87,33 @@ class JsonObject:
 
     def replaced(self, changes: dict[str, bytes]) -> bytes:
         """The body with these members' values (JSON bytes) put in; absent members are added at the end."""
-        body, spans = self.body, self.spans
+        return b"".join(self._pieces(changes))
+
+    def spliced(self, changes: dict[str, bytes]) -> Spliced:
+        """As ``replaced``, but in pieces."""
+        return Spliced(*self._pieces(changes))
+
+    def _pieces(self, changes: dict[str, bytes]) -> list[bytes | memoryview]:
+        spans = self.spans
+        view = memoryview(self.body)  # slices of bytes would copy a large body once more
         if len(changes) == 1:
             ((key, value),) = changes.items()
             if key in spans:
                 start, end = spans[key]
-                view = memoryview(body)  # slices of bytes would copy a large body once more
-                return b"".join((view[:start], value, view[end:]))
-        pieces: list[bytes] = []
+                return [view[:start], value, view[end:]]
+        pieces: list[bytes | memoryview] = []
         at = 0
         for key, (start, end) in sorted(spans.items(), key=lambda item: item[1]):
             if key in changes:
-                pieces += (body[at:start], changes[key])
+                pieces += (view[at:start], changes[key])
                 at = end
         added = b",".join(msgspec.json.encode(k) + b":" + v for k, v in changes.items() if k not in spans)
         if added:
-            close = body.rindex(b"}")
-            pieces += (body[at:close], b"," if spans else b"", added)
+            close = self.body.rindex(b"}")
+            pieces += (view[at:close], b"," if spans else b"", added)
             at = close
-        pieces.append(body[at:])
-        return b"".join(pieces)
+        pieces.append(view[at:])
+        return pieces
 
 
 def _members(body: bytes) -> dict[str, msgspec.Raw]:

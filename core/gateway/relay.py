@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
+from gateway.books import settle
 from gateway.errors import UpstreamDisconnected, UpstreamError
 
 if TYPE_CHECKING:
@@ -48,6 +49,22 @@ class Relay:
         if self._ended:
             raise StopAsyncIteration
         return await self._next()
+
+    async def push(self, write: Callable[[bytes], bool]) -> None:
+        """Hand chunks to ``write`` as they arrive, without a task's turn for each, as long as it returns True.
+
+        Returns at whatever is not the next chunk of a good stream, and iterating tells what it is.
+        """
+        translator = self._translator
+        if self._first or self._ended or translator.complete or translator.error is not None:
+            return
+        feed = translator.feed
+
+        def take(data: bytes) -> bool:
+            out = feed(data)
+            return (not out or write(out)) and not translator.complete and translator.error is None
+
+        await self._answer.follow(take)
 
     async def _next(self) -> bytes:
         translator = self._translator
@@ -93,6 +110,8 @@ class Relay:
         self._answer.close()
         call, facts = self._call, self._translator.facts()
         call.usage, call.answered_model, call.finish_reason = facts.usage, facts.model, facts.finish_reason
+        call.service_tier = facts.service_tier
+        settle(call, self._attempt, facts.usage, facts.service_tier)
         self._attempt.ended = call.elapsed()
 
 

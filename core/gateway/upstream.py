@@ -6,13 +6,14 @@ does the work (``upstream_pool`` and below, on aiohttp) is imported with the fir
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway.config import Timeouts
 from gateway.errors import UpstreamUnreachable
+from gateway.jsonbody import Spliced
 from gateway.upstream_head import HeadWriter
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     """A request to a provider.
 
     ``path`` is appended to the base URL; ``headers`` have lower-case names, no host, no length. ``stream`` says that
-    the body of the answer comes in pieces: the first of them counts as the first token.
+    the body of the answer comes in pieces: the first of them counts as the first token. ``pieces`` is a large body that
+    is sent without a copy, instead of ``body``; a provider with a ``send`` or ``request_headers`` of its own gets none.
     """
 
     path: str
@@ -31,6 +33,12 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     body: bytes = b""
     method: str = "POST"
     stream: bool = False
+    pieces: Spliced | None = None
+
+    @property
+    def length(self) -> int:
+        """The size of the body, in bytes."""
+        return len(self.body if self.pieces is None else self.pieces)
 
 
 class UpstreamOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +77,13 @@ class UpstreamReply:
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives: one read, one chunk."""
         raise NotImplementedError
+
+    async def follow(self, take: Callable[[bytes], bool]) -> None:
+        """Hand pieces of the body to ``take`` as they are read, without a task's turn for each.
+
+        Returns when ``take`` returned False, or the body has ended or broken, or for no reason: ``chunks`` goes on
+        from there, and tells which. What ``take`` raises is raised here.
+        """
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else abort it at once. Safe to call twice."""

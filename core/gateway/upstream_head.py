@@ -53,8 +53,8 @@ class HeadWriter:
         if fields.count("\r") != count or fields.count("\n") != count or _FORBIDDEN.search(fields):
             raise _refused(headers)
         encoding = "" if "accept-encoding:" in fields else "accept-encoding: identity\r\n"
-        body = request.body
-        length = f"content-length: {len(body)}\r\n" if body or request.method in _BODY_METHODS else ""
+        size = request.length
+        length = f"content-length: {size}\r\n" if size or request.method in _BODY_METHODS else ""
         try:
             return f"{start}{fields}{encoding}{length}\r\n".encode("latin-1")
         except UnicodeEncodeError:

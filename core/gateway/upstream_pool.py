@@ -135,7 +135,7 @@ class Pool:
         wire = _wire(connection)
         try:
             wire.begin(limits, total_until, whole=not request.stream, bodiless=request.method == "HEAD")
-            await wire.send(head, request.body)
+            await wire.send(head, request.body, request.pieces)
             message, payload = await wire.read()
             reply = WireReply(connection, wire, message, payload, self._where, self._options)
         except FOREIGN as error:

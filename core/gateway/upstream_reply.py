@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from math import inf
 from typing import Final
 
@@ -132,10 +132,27 @@ class WireReply(UpstreamReply, AsyncIterator[bytes]):
         elif self._waits_for_first:
             self._waits_for_first = False
             wire.flowing()
-        self._size += len(data)
+        self.count(len(data))
+        return data
+
+    async def follow(self, take: Callable[[bytes], bool]) -> None:
+        wire = self._wire
+        if self._connection is None or wire.follower is not None:
+            return
+        follower = _Follower(self, wire, self._payload, take)
+        wire.follower = follower.read
+        try:
+            follower.read()
+            await follower.ended
+        finally:
+            wire.follower = None
+            wire.waiting_since = 0.0
+
+    def count(self, size: int) -> None:
+        """Note so many bytes more of the body; raises UpstreamProtocolError when there are too many."""
+        self._size += size
         if self._size > self._cap:
             raise self._too_large()
-        return data
 
     def close(self) -> None:
         if self._connection is None:
@@ -165,6 +182,43 @@ class WireReply(UpstreamReply, AsyncIterator[bytes]):
         return UpstreamProtocolError(
             f"The answer of {self._where} has more than {self._options.max_body} bytes, the most that is taken."
         )
+
+
+class _Follower:
+    """Hands on what was read, called by the connection itself."""
+
+    __slots__ = ("_payload", "_reading", "_reply", "_take", "_wire", "ended")
+
+    def __init__(self, reply: WireReply, wire: Wire, payload: StreamReader, take: Callable[[bytes], bool]) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reply = reply
+        self._wire = wire
+        self._payload = payload
+        self._take = take
+        self._reading = False
+
+    def read(self) -> None:
+        """Take what is there. The end, and what broke the body, are left to whoever iterates."""
+        if self._reading or self.ended.done():
+            # Taking bytes lets the parser go on, which may call this again: the loop below finds what it read.
+            return
+        payload, wire = self._payload, self._wire
+        self._reading = True
+        try:
+            while not payload.is_eof() and payload.exception() is None:
+                data = payload.read_nowait()
+                if not data:
+                    wire.waiting_since = wire.now()
+                    return
+                self._reply.count(len(data))
+                if not self._take(data):
+                    break
+        except BaseException as error:  # noqa: BLE001  # it belongs to who waits, not to the connection
+            self.ended.set_exception(error)
+            return
+        finally:
+            self._reading = False
+        self.ended.set_result(None)
 
 
 def _repeats(message: RawResponseMessage, name: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum
 from math import inf
@@ -17,6 +18,7 @@ from aiohttp.streams import StreamReader
 
 from gateway.config import Timeouts
 from gateway.errors import UpstreamTimeout
+from gateway.jsonbody import Spliced
 from gateway.upstream_errors import ClosedHere, timed_out
 
 MOST_INTERIM: Final = 16
@@ -58,6 +60,8 @@ class Wire(ResponseHandler):
         """Loop time since which someone waits for the body, or to write; 0 while none does."""
         self.failure: Exception | None = None
         """Why this side broke the connection."""
+        self.follower: Callable[[], None] | None = None
+        """Called behind each read, and when the body breaks, while someone follows it."""
         self._where = where
         self._max_head = max_head
         self._good_until = loop.time() + max_age
@@ -95,29 +99,34 @@ class Wire(ResponseHandler):
             max_field_size=self._max_head,
         )
 
-    async def send(self, head: bytes, body: bytes) -> None:
+    async def send(self, head: bytes, body: bytes, pieces: Spliced | None = None) -> None:
         """Write a request. A large body waits for the peer to take it, and ends early if the peer refuses it."""
         transport = self.transport
         if transport is None:
             # Closed as soon as it was open; the read that follows says so.
             return
-        if len(body) <= STREAM_BUFFER:
+        if pieces is None and len(body) <= STREAM_BUFFER:
             transport.write(head + body)
         else:
             transport.write(head)
-            view = memoryview(body)
-            for start in range(0, len(body), WHOLE_BUFFER):
-                transport.write(view[start : start + WHOLE_BUFFER])
-                if self.writing_paused:
-                    await self._drained()
-                if self._refused() or transport.is_closing():
-                    self.force_close()
+            for piece in (body,) if pieces is None else pieces.pieces:
+                if not await self._send_large(transport, memoryview(piece)):
                     break
         now = self._loop.time()
         limit = self._limits.first_token
         self._phase = _Phase.WAITING
         self._until = inf if limit is None else now + limit
         self._arm(self._due(now))
+
+    async def _send_large(self, transport: asyncio.Transport, view: memoryview) -> bool:
+        for start in range(0, len(view), WHOLE_BUFFER):
+            transport.write(view[start : start + WHOLE_BUFFER])
+            if self.writing_paused:
+                await self._drained()
+            if self._refused() or transport.is_closing():
+                self.force_close()
+                return False
+        return True
 
     def flowing(self) -> None:
         """From now on the body comes piece by piece, each within the idle limit."""
@@ -166,6 +175,8 @@ class Wire(ResponseHandler):
                 self.fail(BadHttpMessage(f"the head has more than {self._max_head} bytes"))
             return
         super().data_received(data)
+        if self.follower is not None:
+            self.follower()
 
     def feed_data(self, data: Message, size: int = 0) -> None:
         code = data[0].code
@@ -209,11 +220,15 @@ class Wire(ResponseHandler):
         if self._clock is not None:
             self._clock.cancel()
             self._clock = None
+        if self.follower is not None:
+            self.follower()
 
     def _end_body(self, exc: BaseException) -> None:
         payload = self._payload
         if payload is not None and not payload.is_eof() and payload.exception() is None:
             payload.set_exception(exc)
+            if self.follower is not None:
+                self.follower()
 
     def _refused(self) -> bool:
         return bool(self._buffer) and self._buffer[0][0][0].code >= 300
