@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Sized
@@ -14,6 +15,10 @@ from gateway.serving.http1_server import Http1Server
 
 if TYPE_CHECKING:
     from gateway.serving.hypercorn_worker import Server
+
+
+OTHER_FILES = 256
+"""Open files that are neither a client's connection nor one upstream: listeners, logs, caches, databases."""
 
 
 class Connections(Protocol):
@@ -32,10 +37,29 @@ class Connections(Protocol):
 def open_front(app: Any, server: ServerConfig, tls: ssl.SSLContext | None) -> Connections:
     """The front that ``[server] http1`` asks for: ours (``httptools``), or Hypercorn's for all (``hypercorn``)."""
     if server.http1 == "httptools":
-        return Front(app, tls, Http1Limits(body_grace=server.body_timeout))
+        return Front(app, tls, Http1Limits(body_grace=server.body_timeout, connections=room_for_connections()))
     from gateway.serving.hypercorn_worker import Server  # noqa: PLC0415  # see Front
 
     return Server(app, tls)
+
+
+def room_for_connections(most: int = Http1Limits().connections) -> int:
+    """How many clients a worker takes: at most ``most``, and so many that each may have a connection upstream too.
+
+    Raises the process's limit of open files as far as it is allowed to: at the limit clients would be cut off
+    unanswered, and calls of others fail for want of a connection upstream.
+    """
+    try:
+        import resource  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        return most
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # an unlimited limit is none that every system grants
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return most
+    return max(16, min(most, (soft - OTHER_FILES) // 2))
 
 
 class Front:
@@ -49,7 +73,9 @@ class Front:
         self._app = app
         self._http1 = Http1Server(app, limits, tls, hand_over=self._hand_over, changed=self.changed)
         self._hypercorn: Server | None = None
+        self._limit = limits.connections
         self._draining = False
+        self._closing = False
 
     @property
     def connections(self) -> Sized:
@@ -69,6 +95,7 @@ class Front:
 
     async def close_idle(self) -> None:
         """Close the connections without a call, now and as their calls end."""
+        self._closing = True
         self._http1.close_idle()
         if self._hypercorn is not None:
             await self._hypercorn.close_idle()
@@ -84,7 +111,8 @@ class Front:
         if self._hypercorn is None:
             from gateway.serving.hypercorn_worker import Server  # noqa: PLC0415  # see the class
 
-            self._hypercorn = Server(self._app, None, self.changed)
-            if self._draining:
-                self._hypercorn.stop_listening()
+            self._hypercorn = Server(self._app, None, self.changed, draining=self._draining, closing=self._closing)
+        if len(self._hypercorn.connections) + len(self._http1.connections) >= self._limit:
+            transport.abort()
+            return
         self._hypercorn.adopt(transport)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from gateway.serving.http1_cycle import STATUS_LINES, Http1Cycle
 from gateway.serving.http1_reader import Refused, RequestReader
+from gateway.serving.http1_socket import address, bytes_taken, left_unseen
 
 if TYPE_CHECKING:
     from gateway.serving.http1_server import Http1Server
-
-_TCP_CLOSE_WAIT = 8
-_TCP_CLOSED = 7
 
 
 class Http1Connection(asyncio.Protocol):
@@ -41,6 +37,7 @@ class Http1Connection(asyncio.Protocol):
         self._ahead = bytearray()
         self._writable: asyncio.Future[None] | None = None
         self._stalled_at: float | None = None
+        self._taken = 0
         self._parsing = True
         self._refusal: Refused | None = None
         self._ended = False
@@ -52,8 +49,8 @@ class Http1Connection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=self.limits.write_ahead)
         tls = transport.get_extra_info("ssl_object")
         self.scheme = "http" if tls is None else "https"
-        self.client = _address(transport.get_extra_info("peername"))
-        self.address = _address(transport.get_extra_info("sockname"))
+        self.client = address(transport.get_extra_info("peername"))
+        self.address = address(transport.get_extra_info("sockname"))
         if tls is not None and tls.selected_alpn_protocol() == "h2":
             assert self.server.hand_over is not None, "HTTP/2 was offered by TLS and nobody speaks it"
             self.server.hand_over(self.transport)
@@ -72,7 +69,7 @@ class Http1Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client closed its side: whether it waits for an answer cannot be known, and most that close do not."""
-        self._tell_gone()
+        self.close()
         return False
 
     def _tell_gone(self) -> None:
@@ -82,11 +79,9 @@ class Http1Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.writing_paused = True
-        self._stalled_at = self.loop.time()
 
     def resume_writing(self) -> None:
         self.writing_paused = False
-        self._stalled_at = None
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
 
@@ -113,10 +108,11 @@ class Http1Connection(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         if self._ended or not self._parsing:
             return
-        if self._active is None and not self._reader.in_head:
-            self.deadline = self.loop.time() + self.limits.head_seconds
+        begun = self._reader.in_head
         try:
             self._reader.feed(data)
+            if self._active is None and self._reader.in_head and not begun:
+                self.deadline = self.loop.time() + self.limits.head_seconds
         except Refused as refusal:
             self._parsing = False
             broken = self._reader.reading
@@ -132,8 +128,10 @@ class Http1Connection(asyncio.Protocol):
         """A request's head is complete: begin with it, or let it wait for its turn."""
         if self._active is None and not self._waiting:
             self._begin(cycle)
-        else:
+        elif len(self._waiting) < self.limits.requests_ahead:
             self._waiting.append(cycle)
+        else:
+            raise Refused(400, "too_many_ahead", "Too many requests were sent ahead of their turn.")
 
     def body_complete(self, cycle: Http1Cycle) -> None:
         """A request has arrived whole: the client owes nothing more."""
@@ -168,9 +166,10 @@ class Http1Connection(asyncio.Protocol):
         """An answer has been written to its end: begin with the next request, or close."""
         self._active = None
         if cycle.close or not cycle.complete:
-            self._close_gently()
+            self._close_gently(owed=not cycle.complete)
             return
         if self._waiting:
+            self._reader.body_began = self.loop.time()  # the rest of its body could not come sooner
             self._begin(self._waiting.popleft())
         elif self._refusal is not None:
             self.refuse(self._refusal.status, self._refusal.code, self._refusal.message)
@@ -183,8 +182,11 @@ class Http1Connection(asyncio.Protocol):
         if self._active is None:
             if self.server.draining:
                 self.close()
-            elif not self._reader.in_head:
-                self.deadline = self.loop.time() + self.limits.idle_seconds
+            else:
+                limits = self.limits
+                self.deadline = self.loop.time() + (
+                    limits.head_seconds if self._reader.in_head else limits.idle_seconds
+                )
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer with an error of the HTTP layer and close. Behind an answer under way, only close."""
@@ -199,16 +201,20 @@ class Http1Connection(asyncio.Protocol):
             self.write(STATUS_LINES[status] + head + body)
         self._close_gently()
 
-    def _close_gently(self) -> None:
-        """End our side and read on for a while: a close with bytes unread would reset the answer before it is read."""
+    def _close_gently(self, *, owed: bool = True) -> None:
+        """End our side and read on for a while: a close with bytes unread would reset the answer before it is read.
+
+        TLS has no way to end one side: there the client that still owes bytes is told by the answer alone.
+        """
         if self._ended:
             return
         self._parsing = False
         self._tell_gone()
-        if not self.transport.can_write_eof():
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        elif not owed:
             self.close()
             return
-        self.transport.write_eof()
         self._resume_reading()
         self.deadline = self.loop.time() + self.limits.linger_seconds
 
@@ -234,36 +240,46 @@ class Http1Connection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """Called now and then: close what has waited too long for the client; notice one that left unseen."""
-        if self._stalled_at is not None and now - self._stalled_at > self.limits.stall_seconds:
+        unsent = self.transport.get_write_buffer_size()
+        if self._stalls(unsent, now):
             self._tell_gone()
             self.abort()
         elif self.deadline is not None and now > self.deadline:
-            self._overdue(now)
-        elif self.reading_paused and self._active is not None and self._left_unseen():
+            if unsent and self._active is None:
+                # It still reads its last answer, and is not cut as long as it goes on with that.
+                self.deadline = now + self.limits.linger_seconds
+            else:
+                self._overdue(now)
+        elif self.reading_paused and self._active is not None and left_unseen(self.transport):
             self._tell_gone()
             self.abort()
+
+    def _stalls(self, unsent: int, now: float) -> bool:
+        """Whether the client has taken nothing for too long of what it alone holds up."""
+        if not unsent or not (self.writing_paused or self._active is None):
+            self._stalled_at = None
+            return False
+        taken = bytes_taken(self.transport, unsent)
+        if self._stalled_at is None or taken > self._taken:
+            self._stalled_at = now
+            self._taken = taken
+        return now - self._stalled_at > self.limits.stall_seconds
 
     def _overdue(self, now: float) -> None:
         active = self._active
         if self._ended or not self._parsing:
             self.abort()
         elif active is not None and not active.complete:
+            if active.held:
+                self._reader.body_began = now  # the application is slow, not the client
             if now <= self._body_deadline():
                 self.deadline = self._body_deadline()
-            elif active.held == 0:
+            else:
                 self.refuse(408, "request_timeout", "The request body came too slowly.")
         elif self._reader.in_head:
             self.refuse(408, "request_timeout", "The request's head did not arrive in time.")
         else:
             self.close()
-
-    def _left_unseen(self) -> bool:
-        """Whether the peer closed behind bytes that we do not read now: only the kernel's state shows it."""
-        sock = self.transport.get_extra_info("socket")
-        if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-            return False
-        state = struct.unpack_from("B", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1))[0]
-        return state in (_TCP_CLOSE_WAIT, _TCP_CLOSED)
 
     def pause_reading(self) -> None:
         """Let the kernel hold what the client sends, and so the client."""
@@ -275,7 +291,3 @@ class Http1Connection(asyncio.Protocol):
         if self.reading_paused and not self._ended:
             self.reading_paused = False
             self.transport.resume_reading()
-
-
-def _address(name: Any) -> tuple[str, int] | None:
-    return (name[0], name[1]) if isinstance(name, tuple) and len(name) >= 2 else None

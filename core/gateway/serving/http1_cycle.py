@@ -123,7 +123,7 @@ class Http1Cycle:
                 self._connection.abort()
             raise
         except Exception:
-            log.exception("the application failed on %s", self.scope["path"])
+            log.exception("the application failed on %r", self.scope["path"])  # it may hold line ends
         if self.responded or self.gone:
             return
         if self.started and not self._head:
@@ -181,6 +181,19 @@ class Http1Cycle:
             connection.write(body)
             if connection.writing_paused:
                 await connection.writable()
+
+    def push(self, chunk: bytes) -> bool:
+        """Write a chunk of a body that has begun, without waiting; False if more should wait for ``writable``."""
+        connection = self._connection
+        if self.gone or self.responded:
+            return False
+        connection.write(self._framed(chunk, True))
+        return not connection.writing_paused
+
+    async def writable(self) -> None:
+        """Wait until the client has read enough for more to be written, or is gone."""
+        if self._connection.writing_paused:
+            await self._connection.writable()
 
     def _framed(self, body: bytes, more: bool) -> bytes:
         """A part of the body as it goes over the wire, behind the head if that is still to be sent."""

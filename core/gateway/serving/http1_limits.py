@@ -10,8 +10,9 @@ class Http1Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     ``head_seconds`` is from the first byte of a request to the end of its head; a body must arrive at
     ``body_rate`` bytes a second, with ``body_grace`` seconds to begin with; ``stall_seconds`` is how long a client
-    may not read while we have something to send; ``idle_seconds`` is how long a kept-alive connection may wait;
-    ``linger_seconds`` is how long a refused client may go on sending before its connection is cut.
+    may take nothing of what we have to send; ``idle_seconds`` is how long a kept-alive connection may wait;
+    ``linger_seconds`` is how long a refused client may go on sending before its connection is cut;
+    ``requests_ahead`` is how many requests may wait behind the one that is answered.
     """
 
     head_seconds: float = 10.0
@@ -25,3 +26,4 @@ class Http1Limits(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 20_000
     read_ahead: int = 256 * 1024
     write_ahead: int = 64 * 1024
+    requests_ahead: int = 128

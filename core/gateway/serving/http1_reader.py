@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from gateway.serving.http1 import Http1Connection
 
 
-# llhttp takes these for HTTP/1.0 and does not tell.
-_OTHER_PROTOCOL = re.compile(rb" (?:RTSP|ICE)/\d\.\d\r\n")
+_ORIGIN = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 
 
@@ -52,33 +51,46 @@ class RequestReader:
         self._head_size = 0
         self._seen = b""
         self._offer = b""
+        self._bare = 0
 
     def feed(self, data: bytes) -> None:
         """Take bytes; raises Refused."""
+        reading, taken, size = self.reading, self.body_bytes, len(data)
+        if reading is None:
+            self._head_bytes += size
+        self._seen = self._seen + data if self.in_head else data
+        self._read(data)
+        if not self.in_head:
+            self._seen = b""
         if self.reading is None:
-            self._head_bytes += len(data)
-            self._seen = self._seen + data if self.in_head else data
-        behind_offer = None
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            behind_offer = int(offer.args[0])
-        except httptools.HttpParserCallbackError as error:
-            if isinstance(error.__context__, Refused):
-                raise error.__context__ from None
-            raise
-        except httptools.HttpParserError as error:
-            # Bytes behind the last request of a connection are nobody's.
-            if "Connection: close" not in str(error):
-                raise _unreadable(data, str(error)) from None
-        if behind_offer is not None:
-            # A server may ignore an offer to switch protocols (RFC 9110, 7.8), and Java's client makes one with each
-            # request. llhttp stops behind such a head, and leaves a body for the other protocol to read: another
-            # parser is given the head without the offer, and what follows.
-            self._parser = httptools.HttpRequestParser(self)
-            self.feed(self._without_offer() + data[behind_offer:])
-        if self.in_head and self._head_bytes > self._limits.head_bytes:
-            raise _too_large_head()
+            if self._head_bytes > self._limits.head_bytes:
+                raise _too_large_head()
+        elif self.reading is reading:
+            # Chunk extensions and trailers: nobody reads them, and the parser keeps a field until it ends.
+            self._bare = self._bare + size if self.body_bytes == taken else 0
+            if self._bare > self._limits.head_bytes:
+                raise Refused(431, "framing_too_large", "The body's chunk extensions or trailers are too large.")
+
+    def _read(self, data: bytes) -> None:
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                # A server may ignore an offer to switch protocols (RFC 9110, 7.8), and Java's client makes one with
+                # each request. llhttp stops behind such a head, and leaves a body for the other protocol to read:
+                # another parser is given the head without the offer, and what follows.
+                self._parser = httptools.HttpRequestParser(self)
+                data = self._without_offer() + data[int(offer.args[0]) :]
+                continue
+            except httptools.HttpParserCallbackError as error:
+                if isinstance(error.__context__, Refused):
+                    raise error.__context__ from None
+                raise
+            except httptools.HttpParserError as error:
+                # Bytes behind the last request of a connection are nobody's.
+                if "Connection: close" not in str(error):
+                    raise _unreadable(data, str(error)) from None
+            break
 
     def on_message_begin(self) -> None:
         self.in_head = True
@@ -109,7 +121,8 @@ class RequestReader:
             return
         if version not in ("1.1", "1.0"):
             raise Refused(505, "http_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
-        if version == "1.0" and _OTHER_PROTOCOL.search(self._seen):
+        if version == "1.0" and self._url + b" HTTP/1.0\r\n" not in self._seen:
+            # llhttp takes RTSP/1.0 and ICE/1.0 for HTTP/1.0 and does not tell.
             raise Refused(505, "http_version", "Only HTTP is spoken here.")
         if method not in _METHODS:
             raise Refused(501, "method", f"{method.decode()} is not offered here.")
@@ -120,6 +133,7 @@ class RequestReader:
         )
         self.reading = cycle
         self._head_bytes = 0
+        self._bare = 0
         self.body_bytes = 0
         self.body_began = self._connection.loop.time()
         connection.take(cycle)
@@ -134,7 +148,7 @@ class RequestReader:
                 if value.strip().lower() != b"chunked":
                     raise Refused(501, "framing", "The only Transfer-Encoding taken is chunked.")
             elif name == b"expect":
-                expects = value.strip().lower() == b"100-continue"
+                expects = version == "1.1" and value.strip().lower() == b"100-continue"
             elif name == b"host":
                 if hosts:
                     raise Refused(400, "framing", "The request has two Host fields.")
@@ -145,8 +159,9 @@ class RequestReader:
 
     def _scope_of(self, method: bytes, version: str) -> dict[str, Any]:
         url = self._url
-        if url.startswith((b"http://", b"https://", b"HTTP://", b"HTTPS://")):
-            url = b"/" + url.split(b"/", 3)[3] if url.count(b"/") > 2 else b"/"
+        if url[:1] != b"/" and (origin := _ORIGIN.match(url)) is not None:
+            url = url[origin.end() :]
+            url = url if url[:1] == b"/" else b"/" + url
         path, _, query = url.partition(b"?")
         path = path.partition(b"#")[0]
         try:
@@ -155,7 +170,7 @@ class RequestReader:
             raise Refused(400, "bad_request", "The path is not UTF-8.") from None
         return {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": version,
             "method": method.decode(),
             "scheme": self._connection.scheme,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,8 +13,13 @@ from gateway.serving.http1 import Http1Connection
 from gateway.serving.http1_limits import Http1Limits
 from gateway.serving.sockets import BACKLOG
 
+log = logging.getLogger("gateway.serving")
+
 SWEEP_SECONDS = 0.5
 """One sweep over all connections costs less than a timer for each, and a limit late by half a second is none broken."""
+
+TURNED_AWAY = 64
+"""So many clients over the limit are told so at a time; the next are cut, for to be told takes a connection too."""
 
 HandOver = Callable[[asyncio.Transport], None]
 
@@ -44,20 +50,27 @@ class Http1Server:
 
     async def listen(self, sockets: list[socket.socket]) -> None:
         """Accept connections on sockets that listen already."""
+        tls: dict[str, Any] = {}
+        if self._tls is not None:
+            tls = {
+                "ssl": self._tls,
+                "ssl_handshake_timeout": self.limits.head_seconds,
+                "ssl_shutdown_timeout": self.limits.stall_seconds,
+            }
         for sock in sockets:
-            server = await self.loop.create_server(
-                lambda: Http1Connection(self), sock=sock, ssl=self._tls, backlog=BACKLOG
-            )
+            server = await self.loop.create_server(lambda: Http1Connection(self), sock=sock, backlog=BACKLOG, **tls)
             self._servers.append(server)
 
     def admit(self, connection: Http1Connection) -> bool:
-        """Count a new connection; False if there are too many."""
-        if len(self.connections) >= self.limits.connections:
+        """Watch over a new connection; False if there are too many: it is told so, or cut."""
+        over = len(self.connections) - self.limits.connections
+        if over >= TURNED_AWAY:
+            connection.abort()
             return False
         self.connections.add(connection)
         if self._sweep is None:
             self._sweep = self.loop.call_later(SWEEP_SECONDS, self._sweep_all)
-        return True
+        return over < 0
 
     def forget(self, connection: Http1Connection) -> None:
         """A connection has ended."""
@@ -68,7 +81,11 @@ class Http1Server:
     def _sweep_all(self) -> None:
         now = self.loop.time()
         for connection in tuple(self.connections):
-            connection.sweep(now)
+            try:
+                connection.sweep(now)
+            except Exception:  # one that cannot be looked at must not leave all others without limits
+                log.exception("a connection cannot be looked at, and is cut")
+                connection.abort()
         self._sweep = self.loop.call_later(SWEEP_SECONDS, self._sweep_all) if self.connections else None
 
     def stop_listening(self) -> None:

@@ -67,14 +67,22 @@ class Context(WorkerContext):
 class Server:
     """A worker's connections. ``changed`` is set whenever one ends."""
 
-    def __init__(self, app: ASGIApplication, tls: ssl.SSLContext | None, changed: asyncio.Event | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApplication,
+        tls: ssl.SSLContext | None,
+        changed: asyncio.Event | None = None,
+        *,
+        draining: bool = False,
+        closing: bool = False,
+    ) -> None:
         self.connections: set[Connection] = set()
         self.changed = changed or asyncio.Event()
         self._app = ASGIWrapper(cast(Any, app))
         self._tls = tls
         self._config = hypercorn_config()
-        self._draining = False
-        self._closing = False
+        self._draining = draining
+        self._closing = closing
         self._servers: list[asyncio.Server] = []
 
     async def listen(self, sockets: list[socket.socket]) -> None:
@@ -228,8 +236,9 @@ class Http1(H11Protocol):
         """Ignore an offer of ``Upgrade: h2c``, as a server may: Java's client makes it on each request."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        if request.http_version not in (b"1.0", b"1.1"):
-            await self._send_error_response(505)
+        status = _refusal_of(request)
+        if status is not None:
+            await self._send_error_response(status)
             await self.send(Closed())
             return
         await super()._create_stream(request)
@@ -240,3 +249,15 @@ class Http1(H11Protocol):
             headers = [field for field in event.headers if field[0].lower() != b"connection"]
             event = Response(event.stream_id, [*headers, (b"connection", b"close")], event.status_code)
         await super().stream_send(event)
+
+
+def _refusal_of(request: h11.Request) -> int | None:
+    """The status that refuses what h11 takes and two readers could understand differently; None for other requests."""
+    if request.http_version not in (b"1.0", b"1.1"):
+        return 505
+    if request.method in (b"TRACE", b"CONNECT"):
+        return 501
+    names = [name for name, _ in request.headers]
+    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
+        return 400
+    return None
