@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from gateway.plugin import Plugin, Stage
+
+if TYPE_CHECKING:
+    from gateway.call import Call
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,20 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool | None = None
 
 
+class Framing(ABC):
+    """Another shape for the events of one stream, given to them on their way out, behind caches and the like."""
+
+    content_type: ClassVar[bytes]
+
+    @abstractmethod
+    def feed(self, events: bytes) -> bytes:
+        """Bytes that hold whole server-sent events, an error's among them, in the other shape."""
+
+    @abstractmethod
+    def end(self) -> bytes:
+        """The clean end; it is never asked for behind an error."""
+
+
 class Dialect(Plugin):
     """The base of dialect plugins."""
 
@@ -29,6 +47,13 @@ class Dialect(Plugin):
     endpoints: ClassVar[Sequence[Endpoint]] = ()
     request_id_headers: ClassVar[tuple[bytes, ...]] = (b"x-request-id",)
     """The response headers that carry the request's id."""
+
+    key_parameters: ClassVar[Sequence[bytes]] = ()
+    """Parameters of the query string that may carry the caller's key; nobody else gets to see them."""
+
+    def framing(self, call: Call) -> Framing | None:
+        """The shape that a stream's caller asked for, where it is not that of server-sent events."""
+        return None
 
     def model_of(self, path_params: Mapping[str, Any], body_model: str | None) -> str | None:
         """The model asked for; by default the body's ``model``."""

@@ -50,14 +50,15 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """How one provider or model differs from its wire format's documentation, as data.
 
     ``unsupported`` maps a normalised request field to the reason it is dropped, ``while_reasoning`` does so unless the
-    request turns reasoning off; ``renames`` maps a wire field to the provider's name for it; ``defaults`` are wire
-    fields sent when absent; ``roles`` maps a role to the one to send (``{"developer": "system"}``);
-    ``max_tokens_default`` is sent where the format demands a limit and the caller set none; ``options`` holds what
-    only one format understands.
+    request turns reasoning off, or says nothing of it and ``reasons_unasked`` is false; ``renames`` maps a wire field
+    to the provider's name for it; ``defaults`` are wire fields sent when absent; ``roles`` maps a role to the one to
+    send (``{"developer": "system"}``); ``max_tokens_default`` is sent where the format demands a limit and the caller
+    set none; ``options`` holds what only one format understands.
     """
 
     unsupported: dict[str, str] = {}
     while_reasoning: dict[str, str] = {}
+    reasons_unasked: bool = True
     renames: dict[str, str] = {}
     defaults: dict[str, Any] = {}
     roles: dict[str, str] = {}
@@ -66,14 +67,15 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
 
     def resolved(self, request: AnyRequest) -> Traits:
         """These traits with ``while_reasoning`` settled for one request."""
-        if not self.while_reasoning or (isinstance(request, ChatRequest) and _reasons_not(request)):
+        if not self.while_reasoning or (isinstance(request, ChatRequest) and self._reasons_not(request)):
             return self
         return msgspec.structs.replace(self, unsupported={**self.while_reasoning, **self.unsupported})
 
-
-def _reasons_not(request: ChatRequest) -> bool:
-    reasoning = request.reasoning
-    return reasoning is not None and (reasoning.effort == "none" or reasoning.mode == "disabled")
+    def _reasons_not(self, request: ChatRequest) -> bool:
+        reasoning = request.reasoning
+        if reasoning is None:
+            return not self.reasons_unasked
+        return reasoning.effort == "none" or reasoning.mode == "disabled"
 
 
 class StreamReader(ABC):
@@ -112,6 +114,7 @@ class StreamWatch(ABC):
     error: GatewayError | None = None
     model: str | None = None
     finish_reason: str | None = None
+    service_tier: str | None = None
 
     @abstractmethod
     def feed(self, data: bytes) -> bytes:
@@ -132,6 +135,8 @@ class ReplyFacts(msgspec.Struct, kw_only=True):
     usage: Usage | None = None
     finish_reason: str | None = None
     error: GatewayError | None = None
+    service_tier: str | None = None
+    search_units: int | None = None
 
 
 class Format(ABC):
@@ -141,6 +146,8 @@ class Format(ABC):
     """The name that TOML and plugins use, such as ``openai_chat``."""
     operation: ClassVar[str]
     """What it carries: ``chat``, ``embeddings``, ``count_tokens`` (a ChatRequest, a TokenCount) or ``rerank``."""
+    patches_whole: ClassVar[bool] = False
+    """Whether ``lane_patches`` has something to set in requests that ask for no stream, too."""
     stream_content_type: ClassVar[bytes] = b"text/event-stream; charset=utf-8"
 
     @abstractmethod
@@ -150,6 +157,14 @@ class Format(ABC):
     @abstractmethod
     def write_request(self, request: Any, traits: Traits, dropped: Dropped) -> bytes:
         """The upstream request body. ``request.model`` is already the target's; losses are named in ``dropped``."""
+
+    def caller_field(self, field: str, request: Any) -> str:
+        """How a caller of this format wrote a normalised request's ``field``, which a wire format named as dropped.
+
+        Wire formats name fields, messages and parts as the normalised protocol numbers them; a format whose words or
+        places differ says its own here (``messages[1].content[2]`` may be ``messages[0].tool_calls[0]``).
+        """
+        return field
 
     @abstractmethod
     def read_reply(self, body: bytes) -> AnyReply:
@@ -175,7 +190,7 @@ class Format(ABC):
         """A watch for one same-dialect stream; ``hide_usage`` removes the usage that only we asked for."""
 
     def lane_patches(self, body: JsonObject, traits: Traits) -> dict[str, bytes]:
-        """Top-level members (as JSON) to set in a caller's request for a stream that otherwise passes as it is."""
+        """Top-level members (as JSON) to set in a caller's request (for a stream) that otherwise passes as it is."""
         return {}
 
     def hides_usage(self, body: JsonObject) -> bool:

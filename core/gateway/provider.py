@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
+from gateway.catalogue import ModelInfo, preload
 from gateway.config import Secret, Timeouts
-from gateway.errors import UpstreamRejected, UpstreamUnreachable
+from gateway.errors import GatewayError, UpstreamRejected, UpstreamUnreachable
 from gateway.format import Format, Traits
+from gateway.health_settings import BreakerConfig, HealthCheck, Seconds
 from gateway.plugin import Plugin, PluginConfig, PluginContext, Stage
+from gateway.resilience.keypool import KeyPool
 from gateway.secret import FORWARD, HeaderValue
 from gateway.upstream import Upstream, UpstreamOptions, UpstreamReply, UpstreamRequest
 
@@ -23,6 +27,9 @@ class ProviderConfig(PluginConfig, frozen=True, kw_only=True):
 
     ``base_url`` is what the provider's own SDK takes. ``format`` picks the wire format where the provider speaks
     several. A header's value may be a secret's reference. ``limit`` caps connections to it from one worker, 0 for none.
+    ``api_keys`` are used in turn with ``api_key``; one that is refused is left alone for a while. ``max_in_flight``
+    calls each model takes at a time, from all workers together, and ``queue`` more wait. ``cooldown`` is for a rate
+    limit that names no time.
     """
 
     base_url: str | None = None
@@ -32,6 +39,18 @@ class ProviderConfig(PluginConfig, frozen=True, kw_only=True):
     format: str | None = None
     limit: int = 0
     forward_headers: tuple[str, ...] = ()
+    api_keys: tuple[Secret, ...] = ()
+    max_in_flight: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    queue: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    cooldown: Seconds | None = None
+    breaker: BreakerConfig | None = None
+    health_check: HealthCheck | None = None
+
+    def __post_init__(self) -> None:
+        if self.api_key is None and self.api_keys:
+            first, *others = self.api_keys
+            msgspec.structs.force_setattr(self, "api_key", first)
+            msgspec.structs.force_setattr(self, "api_keys", tuple(others))
 
 
 class Provider(Plugin):
@@ -48,11 +67,17 @@ class Provider(Plugin):
     formats: ClassVar[Mapping[str, tuple[str | Format, ...]]] = {"chat": ("openai_chat",)}
     paths: ClassVar[Mapping[str, str]] = {
         "openai_chat": "/chat/completions",
+        "openai_completions": "/completions",
         "openai_embeddings": "/embeddings",
+        "openai_responses": "/responses",
+        "openai_responses_compact": "/responses/compact",
+        "openai_responses_input_tokens": "/responses/input_tokens",
         "anthropic_messages": "/v1/messages",
     }
     """Format name → path below ``base_url``."""
 
+    family: str = ""
+    """The catalogue's list of what is served here (``openai``, ``bedrock``), or empty."""
     models: tuple[str, ...] = ()
     """Models that this provider is sure to serve; listed as ``<instance>/<model>``."""
 
@@ -61,14 +86,24 @@ class Provider(Plugin):
     def __init__(self, config: Any, context: PluginContext) -> None:
         super().__init__(config, context)
         self._upstream: Upstream | None = None
+        further: tuple[Secret, ...] = getattr(config, "api_keys", ())
+        self._keys = KeyPool(1 + len(further)) if further else None
 
     def prepare(self) -> None:
         """Make the way to the provider; opens nothing. The registry calls it once the plugin is made.
 
         Raises ConfigError for an address that cannot be one.
         """
+        if self.family:
+            preload(self.family)
         if self.address:
             self._upstream = Upstream(self.address, UpstreamOptions(limit=self.config.limit))
+
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether a large body may be sent in pieces: not where the plugin looks at it."""
+        cls = type(self)
+        return cls.send is Provider.send and cls.request_headers is Provider.request_headers
 
     @property
     def address(self) -> str:
@@ -97,8 +132,31 @@ class Provider(Plugin):
         secret: Secret | None = self.config.api_key
         if secret is None:
             return None
+        if self._keys is not None:
+            place = self._keys.pick(time.monotonic())
+            call.state[f"{self.name}.key"] = place
+            if place:
+                secret = self.config.api_keys[place - 1]
+                assert secret is not None
         # A secret that reads so by chance, from the environment or a file, is a secret.
         return call.credential if secret.value == FORWARD and secret.source == "plain" else secret.value
+
+    def rejected(self, call: Call, error: GatewayError) -> bool:
+        """Leave the key alone that an attempt was refused for (429, 401, 402, 403), where there are several.
+
+        Returns whether another is fit, with which the same target may be asked at once. A call is sent around at most
+        once; the same error may be told twice.
+        """
+        if self._keys is None or not isinstance(error, UpstreamRejected):
+            return False
+        place = call.state.pop(f"{self.name}.key", None)
+        if place is None:
+            return error.another_key
+        spent = error.kind in ("quota", "billing")
+        fit = self._keys.refused(place, time.monotonic(), 402 if spent else error.status, error.retry_after)
+        tried = call.state[f"{self.name}.keys"] = call.state.get(f"{self.name}.keys", 0) + 1
+        error.another_key = fit and tried < len(self._keys.cooling)
+        return error.another_key
 
     def request_headers(self, call: Call, format_name: str, body: bytes) -> list[tuple[str, str]]:
         """Further headers that the wire format needs (a version, a beta list); body is what will be sent."""
@@ -107,6 +165,14 @@ class Provider(Plugin):
     def traits(self, model: str) -> Traits:
         """How ``model`` at this provider differs from its wire format's documentation."""
         return _NO_TRAITS
+
+    def model_behind(self, model: str) -> str:
+        """What ``model``, as targets write it, really is: another name where it is a deployment's."""
+        return model
+
+    def info(self, model: str) -> ModelInfo:
+        """What is known of ``model`` here: the configuration's word, then the catalogue's; ``UNKNOWN`` at worst."""
+        return self.context.catalogue.info(self.name, self.family, model, self.model_behind(model))
 
     def refine_error(self, error: UpstreamRejected) -> UpstreamRejected:
         """A chance to correct the taxonomy for this provider's own errors."""

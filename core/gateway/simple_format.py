@@ -109,7 +109,7 @@ def _says_nothing(field: str, value: Any) -> bool:
 def _message_in(body: bytes) -> str | None:
     try:
         found: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     for name in ("error", "message", "detail"):
         found = found.get(name, found) if isinstance(found, dict) else found

@@ -9,7 +9,8 @@ import msgspec
 
 from gateway.dialect import Dialect
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
-from gateway.format import Format, StreamReader, StreamWatch, StreamWriter
+from gateway.format import Dropped, Format, StreamReader, StreamWatch, StreamWriter
+from gateway.jsonbody import Spliced
 from gateway.protocol import (
     ChatReply,
     ChatRequest,
@@ -20,6 +21,7 @@ from gateway.protocol import (
     Event,
     Finish,
     PartDelta,
+    RerankReply,
     Start,
     TokenCount,
     Usage,
@@ -48,6 +50,7 @@ class StreamFacts(msgspec.Struct, kw_only=True):
     error: GatewayError | None = None
     model: str | None = None
     finish_reason: str | None = None
+    service_tier: str | None = None
 
 
 class StreamTranslator(ABC):
@@ -83,6 +86,14 @@ class Translator(ABC):
     def request(self, call: Call, target: Target) -> bytes:
         """The upstream body for ``target``; losses are named in ``call.dropped``."""
 
+    def pieces(self, call: Call, target: Target) -> Spliced | None:
+        """What ``request`` would return, without a copy of the caller's bytes; None where that cannot be."""
+        return None
+
+    def wire_name(self, call: Call, target: Target, lane: str) -> str:
+        """The name of the format that a request is written in: the lane's, unless this chooses for each call."""
+        return lane
+
     @abstractmethod
     def reply(self, call: Call, body: bytes) -> bytes:
         """The caller's body for a provider's whole reply; notes usage and the like in ``call``."""
@@ -106,11 +117,21 @@ class Passthrough(Translator):
 
     def request(self, call: Call, target: Target) -> bytes:
         """The caller's own bytes, with the target's model name and the format's few patches spliced in."""
-        # Only streams have something to patch; finding a model's traits costs more than the rest.
-        changes = self.format.lane_patches(call.json, self.provider.traits(target.model)) if call.stream else {}
+        changes = self._changes(call, target)
+        return call.json.replaced(changes) if changes else call.body
+
+    def pieces(self, call: Call, target: Target) -> Spliced | None:
+        """The same in pieces; None where nothing changes."""
+        changes = self._changes(call, target)
+        return call.json.spliced(changes) if changes else None
+
+    def _changes(self, call: Call, target: Target) -> dict[str, bytes]:
+        # As a rule only streams have something to patch; finding a model's traits costs more than the rest.
+        patched = call.stream or self.format.patches_whole
+        changes = self.format.lane_patches(call.json, self.provider.traits(target.model)) if patched else {}
         if "model" in call.json and call.json.get("model") != target.model:
             changes["model"] = msgspec.json.encode(target.model)
-        return call.json.replaced(changes) if changes else call.body
+        return changes
 
     def reply(self, call: Call, body: bytes) -> bytes:
         """The provider's bytes; their facts are noted in the call. An error under a good status is raised."""
@@ -118,6 +139,7 @@ class Passthrough(Translator):
         if facts.error is not None:
             raise facts.error
         call.usage, call.answered_model, call.finish_reason = facts.usage, facts.model, facts.finish_reason
+        call.service_tier, call.search_units = facts.service_tier, facts.search_units
         return body
 
     def stream(self, call: Call) -> StreamTranslator:
@@ -143,6 +165,7 @@ class _Watched(StreamTranslator):
             error=watch.error,
             model=watch.model,
             finish_reason=watch.finish_reason,
+            service_tier=watch.service_tier,
         )
 
     @property
@@ -166,21 +189,29 @@ class Composed(Translator):
         """The caller's request in the provider's wire format; what it cannot say is named in ``call.dropped``."""
         request = msgspec.structs.replace(call.request, model=target.model)
         traits = self.provider.traits(target.model).resolved(request)
-        return self.wire.write_request(request, traits, call.dropped)
+        dropped = Dropped()
+        body = self.wire.write_request(request, traits, dropped)
+        for field, why in dropped.reasons.items():
+            call.dropped.add(self.source.caller_field(field, request), why)
+        return body
 
     def reply(self, call: Call, body: bytes) -> bytes:
         """The provider's reply in the caller's format."""
         reply = self.wire.read_reply(body)
         if isinstance(reply, TokenCount):
             return self.source.write_reply(reply, call.dropped, call.request)
+        reply.model = reply.model or model_sent(call)
         call.usage, call.answered_model = reply.usage, reply.model
         asked = call.request
+        if isinstance(reply, RerankReply):
+            call.search_units = reply.search_units
         if isinstance(reply, EmbeddingsReply) and isinstance(asked, EmbeddingsRequest):
             reply.encoding_format = asked.encoding_format
         if isinstance(reply, ChatReply) and isinstance(asked, ChatRequest):
             reply.spelling = asked.spelling
-            reply.id, reply.model = reply.id or call.id, reply.model or model_sent(call)
+            reply.id = reply.id or call.id
             reply.created = reply.created if reply.created is not None else int(call.started_at)
+            call.service_tier = reply.service_tier
             call.finish_reason = reply.choices[0].finish_reason if reply.choices else None
         return self.source.write_reply(reply, call.dropped, asked)
 
@@ -226,6 +257,7 @@ class _Composed(StreamTranslator):
                 event.created = event.created if event.created is not None else int(self._call.started_at)
                 facts.model = event.model
                 facts.usage = event.usage
+                facts.service_tier = event.service_tier
             elif isinstance(event, UsageUpdate):
                 facts.usage = event.usage
             elif isinstance(event, Finish):

@@ -33,10 +33,16 @@ def events_of(reply: ChatReply) -> list[Event]:
         )
     ]
     for choice in reply.choices:
+        logprobs = choice.logprobs
         for place, part in enumerate(choice.content):
             empty, deltas = _opened(part)
             events.append(PartStart(choice=choice.index, part=place, content=empty))
-            events += [PartDelta(choice=choice.index, part=place, kind=kind, value=value) for kind, value in deltas]
+            for kind, value in deltas:
+                delta = PartDelta(choice=choice.index, part=place, kind=kind, value=value)
+                if kind in ("text", "refusal"):
+                    # The choice's all at once, with the first words that they can be of.
+                    delta.logprobs, logprobs = logprobs, None
+                events.append(delta)
             if isinstance(part, Text):
                 events += [
                     PartDelta(choice=choice.index, part=place, kind="citation", data=item) for item in part.citations

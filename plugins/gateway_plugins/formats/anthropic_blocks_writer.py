@@ -13,7 +13,8 @@ import msgspec
 from gateway.errors import InvalidRequest
 from gateway.protocol import Media, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from gateway_plugins.formats.anthropic_fields import NAME, Outgoing
-from gateway_plugins.formats.anthropic_tools import CUSTOM_INPUT
+from gateway_plugins.formats.custom_tools import CUSTOM_INPUT
+from gateway_plugins.formats.json_fields import BAD_JSON
 
 Place = Literal["system", "user", "assistant", "result"]
 """Where a block stands: what Anthropic takes depends on it."""
@@ -211,7 +212,7 @@ def _arguments(part: ToolCall, path: str, *, own: bool) -> Any:
         return {}
     try:
         value = msgspec.json.decode(part.arguments)
-    except (msgspec.DecodeError, RecursionError):
+    except BAD_JSON:
         value = None
     if own or isinstance(value, dict):
         return value

@@ -13,11 +13,15 @@ from typing import Any
 
 import msgspec
 
+from gateway.jsonbody import JsonObject
 from gateway.protocol import Thinking
 from gateway_plugins.formats.anthropic_fields import NAME
 
 MARK = "gw1."
 """The first characters of what is ours; Anthropic's signatures and data are plain base64, which has no full stop."""
+
+
+_MARK = MARK.encode()
 
 
 class _Carried(msgspec.Struct, omit_defaults=True):
@@ -79,6 +83,15 @@ def without_carried(messages: Any) -> Any:
         else:
             kept.append(message)
     return kept
+
+
+def carried_patches(body: JsonObject) -> dict[str, bytes]:
+    """The ``messages`` to set in a request that passes as it is, where something of another provider is among them."""
+    if _MARK not in body.body:
+        return {}
+    messages = body.get("messages")
+    kept = without_carried(messages)
+    return {} if kept == messages else {"messages": msgspec.json.encode(kept)}
 
 
 def _is_carried(block: Any) -> bool:

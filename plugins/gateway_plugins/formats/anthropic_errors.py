@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
 from gateway.protocol import ErrorEvent
+from gateway_plugins.formats.json_fields import BAD_JSON
 
 _KINDS: dict[str, Kind] = {
     "invalid_request_error": "invalid_request",
@@ -76,7 +77,7 @@ def read_error(status: int, headers: dict[str, str], body: bytes) -> UpstreamRej
     retry_after = _retry_after(headers)
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except BAD_JSON:
         value = None
     error = value.get("error") if isinstance(value, dict) else None
     if isinstance(error, str):

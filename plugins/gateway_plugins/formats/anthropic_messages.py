@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import msgspec
-
 from gateway.errors import GatewayError, UpstreamRejected
 from gateway.format import Dropped, Format, ReplyFacts, StreamReader, StreamWatch, StreamWriter, Traits
 from gateway.jsonbody import JsonObject
 from gateway.protocol import ChatReply, ChatRequest
 from gateway_plugins.formats import anthropic_errors
-from gateway_plugins.formats.anthropic_carrier import MARK, without_carried
+from gateway_plugins.formats.anthropic_carrier import carried_patches
 from gateway_plugins.formats.anthropic_fields import NAME
 from gateway_plugins.formats.anthropic_reply import read_facts, read_reply, write_reply
 from gateway_plugins.formats.anthropic_request_reader import read_request
@@ -19,8 +17,7 @@ from gateway_plugins.formats.anthropic_request_writer import write_request
 from gateway_plugins.formats.anthropic_stream import MessagesStreamReader
 from gateway_plugins.formats.anthropic_stream_writer import MessagesStreamWriter
 from gateway_plugins.formats.anthropic_watch import MessagesStreamWatch
-
-_MARK = MARK.encode()
+from gateway_plugins.formats.anthropic_words import caller_field
 
 
 class AnthropicMessages(Format):
@@ -33,12 +30,16 @@ class AnthropicMessages(Format):
 
     name: ClassVar[str] = NAME
     operation: ClassVar[str] = "chat"
+    patches_whole: ClassVar[bool] = True
 
     def read_request(self, body: bytes) -> ChatRequest:
         return read_request(body)
 
     def write_request(self, request: Any, traits: Traits, dropped: Dropped) -> bytes:
         return write_request(request, traits, dropped)
+
+    def caller_field(self, field: str, request: Any) -> str:
+        return caller_field(field, request)
 
     def read_reply(self, body: bytes) -> ChatReply:
         return read_reply(body)
@@ -50,7 +51,7 @@ class AnthropicMessages(Format):
         return MessagesStreamReader()
 
     def stream_writer(self, request: Any, dropped: Dropped | None = None) -> StreamWriter:
-        return MessagesStreamWriter()
+        return MessagesStreamWriter(dropped)
 
     def stream_watch(self, *, hide_usage: bool) -> StreamWatch:
         """A watch; usage is part of every stream of this dialect, and never hidden."""
@@ -58,11 +59,7 @@ class AnthropicMessages(Format):
 
     def lane_patches(self, body: JsonObject, traits: Traits) -> dict[str, bytes]:
         """Thinking of other providers that was carried through this dialect does not go to Anthropic."""
-        if _MARK not in body.body:
-            return {}
-        messages = body.get("messages")
-        kept = without_carried(messages)
-        return {} if kept == messages else {"messages": msgspec.json.encode(kept)}
+        return carried_patches(body)
 
     def read_facts(self, body: bytes) -> ReplyFacts:
         return read_facts(body)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from gateway.errors import InvalidRequest, UpstreamProtocolError
 from gateway.format import Dropped, ReplyFacts
-from gateway.protocol import ChatReply, Choice, Opaque, Part, Refusal, Text, Thinking, ToolCall
+from gateway.protocol import ChatReply, Choice, Opaque, Part, Refusal, Text, Thinking, ToolCall, Usage
 from gateway_plugins.formats.anthropic_blocks_reader import read_content
 from gateway_plugins.formats.anthropic_carrier import carried_call_signature, carried_thinking
 from gateway_plugins.formats.anthropic_errors import rejected
 from gateway_plugins.formats.anthropic_fields import NAME
-from gateway_plugins.formats.anthropic_tools import CUSTOM_INPUT
 from gateway_plugins.formats.anthropic_usage import read_stop, read_usage, write_stop, write_usage
+from gateway_plugins.formats.custom_tools import CUSTOM_INPUT
+from gateway_plugins.formats.json_fields import BAD_JSON
 
 _KNOWN = frozenset(("id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"))
+CITATIONS = "Anthropic's citations point into what it was given"
+"""Why another provider's citations have no place in a message."""
 LATE = frozenset(("stop_details", "container", "context_management"))
 """What belongs to the end of an answer: a stream has it in its ``message_delta``."""
 
@@ -28,7 +32,7 @@ def read_reply(body: bytes) -> ChatReply:
     """
     try:
         value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except BAD_JSON:
         raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
     if not isinstance(value, dict):
         raise UpstreamProtocolError("The provider's answer is not a message.")
@@ -104,9 +108,28 @@ def write_reply(reply: ChatReply, dropped: Dropped) -> bytes:
             out["stop_reason"] = choice.native_finish_reason
         out.update(named)
     else:
-        for key in (*named, *(f"usage.{key}" for key in (reply.usage.extra if reply.usage else ()))):
+        for key in (*unsaid_of(named), *uncounted(reply.usage)):
             dropped.add(key, "a message has no such field")
     return msgspec.json.encode(out)
+
+
+def unsaid_of(extra: dict[str, Any]) -> Iterator[str]:
+    """The names of another format's unknown fields; what stood in its message, or in a chunk's delta, one by one."""
+    for key, value in extra.items():
+        if key in ("message", "delta", "chunk") and isinstance(value, dict):
+            yield from (inner if key == "chunk" else f"message.{inner}" for inner in value)
+        else:
+            yield key
+
+
+def uncounted(usage: Usage | None) -> Iterator[str]:
+    """What another provider counted and a message does not."""
+    if usage is None:
+        return
+    yield from (f"usage.{key}" for key in usage.extra)
+    for name in ("audio_input_tokens", "audio_output_tokens"):
+        if getattr(usage, name):
+            yield f"usage.{name}"
 
 
 def write_part(part: Part, path: str, dropped: Dropped, *, own: bool) -> list[dict[str, Any]]:
@@ -139,7 +162,7 @@ def _write_text(part: Text | Refusal, path: str, dropped: Dropped, *, own: bool)
         if own:
             block["citations"] = part.citations
         else:
-            dropped.add(f"{path}.citations", "Anthropic's citations point into what it was given")
+            dropped.add(f"{path}.citations", CITATIONS)
     return [block] if own or part.text else []
 
 
@@ -159,7 +182,7 @@ def _arguments(part: ToolCall, path: str, dropped: Dropped) -> Any:
         return {}
     try:
         value = msgspec.json.decode(part.arguments)
-    except (msgspec.DecodeError, RecursionError):
+    except BAD_JSON:
         value = None
     if isinstance(value, dict):
         return value
@@ -183,10 +206,14 @@ def read_facts(body: bytes) -> ReplyFacts:
     """Model, usage and finish reason of a whole reply, by a partial decode."""
     try:
         facts = _decode_facts(body)
-    except (msgspec.DecodeError, RecursionError):
+    except BAD_JSON:
         raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
     if isinstance(facts.error, dict) and facts.type != "message":
         return ReplyFacts(error=rejected(facts.error))
+    tier = facts.usage.get("service_tier") if isinstance(facts.usage, dict) else None
     return ReplyFacts(
-        model=_text(facts.model), usage=read_usage(facts.usage), finish_reason=read_stop(facts.stop_reason)[0]
+        model=_text(facts.model),
+        usage=read_usage(facts.usage),
+        finish_reason=read_stop(facts.stop_reason)[0],
+        service_tier=_text(tier),
     )

@@ -14,14 +14,17 @@ IN_MESSAGES = "messages"
 """The spelling of a system message that stood among the messages, not in ``system``."""
 
 
-def read_request(body: bytes) -> ChatRequest:
-    """A caller's request; raises InvalidRequest, naming the field, for what the dialect does not allow."""
+def read_request(body: bytes, *, counted: bool = False) -> ChatRequest:
+    """A caller's request; raises InvalidRequest, naming the field, for what the dialect does not allow.
+
+    One whose tokens are to be ``counted`` needs no ``max_tokens``.
+    """
     fields = read_body(body)
     request = ChatRequest(model=fields.required_text("model"), origin=NAME)
     request.max_tokens = fields.integer("max_tokens")
-    if request.max_tokens is None:
+    if request.max_tokens is None and not counted:
         fields.missing("max_tokens")
-    if request.max_tokens < 0:
+    if request.max_tokens is not None and request.max_tokens < 0:
         raise wrong("max_tokens", "Input should be greater than or equal to 0")
     messages = fields.array("messages")
     if messages is None:

@@ -52,6 +52,11 @@ def write_request(request: ChatRequest, traits: Traits, dropped: Dropped) -> byt
     ``mid_system`` (system messages in mid-conversation), ``structured`` (JSON schemas are enforced), ``max_output``
     (the most that ``max_tokens`` may be).
     """
+    return msgspec.json.encode(write_body(request, traits, dropped))
+
+
+def write_body(request: ChatRequest, traits: Traits, dropped: Dropped) -> dict[str, Any]:
+    """The members of the upstream request body; ``write_request`` says how."""
     to = Outgoing(traits, dropped, request.origin)
     request = _without_refused(request, to)
     out: dict[str, Any] = {"model": request.model, "max_tokens": _limit(request, to)}
@@ -65,7 +70,7 @@ def write_request(request: ChatRequest, traits: Traits, dropped: Dropped) -> byt
     _write_settings(out, request, to)
     to.cache_control(out, request.cache_control)
     to.extras(out, request.extra, "")
-    return msgspec.json.encode(_for_provider(out, traits))
+    return _for_provider(out, traits)
 
 
 def _limit(request: ChatRequest, to: Outgoing) -> int:

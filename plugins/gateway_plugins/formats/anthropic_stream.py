@@ -31,6 +31,7 @@ from gateway_plugins.formats.anthropic_errors import error_event
 from gateway_plugins.formats.anthropic_fields import NAME
 from gateway_plugins.formats.anthropic_reply import tier_of
 from gateway_plugins.formats.anthropic_usage import read_stop, read_usage
+from gateway_plugins.formats.json_fields import BAD_JSON
 
 DELTAS = "deltas"
 """The key of PartStop.extra that holds deltas of blocks, or of types, that only Anthropic understands."""
@@ -98,7 +99,7 @@ class MessagesStreamReader(StreamReader):
             return
         try:
             value: Any = _decode(event.data)
-        except (msgspec.DecodeError, RecursionError):
+        except BAD_JSON:
             raise UpstreamProtocolError("The provider's stream holds an event that is not valid JSON.") from None
         if not isinstance(value, dict):
             raise UpstreamProtocolError("The provider's stream holds an event that is no object.")

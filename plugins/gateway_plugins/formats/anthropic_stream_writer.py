@@ -6,13 +6,13 @@ parts waits until it has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from gateway.errors import GatewayError
-from gateway.format import StreamWriter
+from gateway.format import Dropped, StreamWriter
 from gateway.protocol import (
     End,
     Event,
@@ -35,10 +35,10 @@ from gateway.sse import encode_event
 from gateway_plugins.formats import anthropic_errors
 from gateway_plugins.formats.anthropic_carrier import carried_call_signature
 from gateway_plugins.formats.anthropic_fields import NAME
-from gateway_plugins.formats.anthropic_reply import thinking_block
+from gateway_plugins.formats.anthropic_reply import CITATIONS, thinking_block, uncounted, unsaid_of
 from gateway_plugins.formats.anthropic_stream import DELTAS
-from gateway_plugins.formats.anthropic_tools import CUSTOM_INPUT
 from gateway_plugins.formats.anthropic_usage import restore, write_counts, write_stop, write_usage
+from gateway_plugins.formats.custom_tools import CUSTOM_INPUT
 
 # What ``message_delta`` has beside its ``delta``.
 _BESIDE = frozenset(("context_management",))
@@ -49,10 +49,11 @@ _STOP = encode_event(b'{"type":"message_stop"}', "message_stop")
 class _Block:
     """A part on its way out. ``held`` is what waits, ``gathered`` what is written only at the end."""
 
-    __slots__ = ("content", "gathered", "held", "novel", "stopped")
+    __slots__ = ("content", "gathered", "held", "novel", "path", "stopped")
 
-    def __init__(self, content: Part) -> None:
+    def __init__(self, content: Part, path: str) -> None:
         self.content = content
+        self.path = path
         self.held: list[PartDelta] = []
         self.gathered: dict[str, str] = {}
         self.novel: list[dict[str, Any]] = []
@@ -81,9 +82,13 @@ class _Block:
 
 
 class MessagesStreamWriter(StreamWriter):
-    """The bytes of one stream. ``message_delta`` waits for End, when all tokens are counted."""
+    """The bytes of one stream. ``message_delta`` waits for End, when all tokens are counted.
 
-    def __init__(self) -> None:
+    What it cannot say is named in ``dropped``, by the path that it would have in the whole reply.
+    """
+
+    def __init__(self, dropped: Dropped | None = None) -> None:
+        self._dropped = Dropped() if dropped is None else dropped
         self._own = False
         self._started = False
         self._over = False
@@ -105,16 +110,29 @@ class MessagesStreamWriter(StreamWriter):
         return b"".join(out)
 
     def _part_start(self, event: PartStart, out: list[bytes]) -> None:
-        if event.choice == 0:
-            self._blocks[event.part] = block = _Block(event.content)
-            self._waiting.append(block)
-            self._advance(out)
+        if event.choice != 0:
+            self._dropped.add(f"choices[{event.choice}]", "a message is one answer")
+            return
+        self._blocks[event.part] = block = _Block(event.content, f"content[{event.part}]")
+        self._waiting.append(block)
+        if event.content.extra and not self._own:
+            self._lose(event.content.extra, f"{block.path}.")
+        if isinstance(event.content, Text) and event.content.citations:
+            block.held += [PartDelta(part=event.part, kind="citation", data=item) for item in event.content.citations]
+        self._advance(out)
+
+    def _lose(self, names: Iterable[str], path: str = "") -> None:
+        """Name fields that another format's events have and a message has not."""
+        for name in names:
+            self._dropped.add(f"{path}{name}", "a message has no such field")
 
     def _part_stop(self, event: PartStop, out: list[bytes]) -> None:
         if event.choice == 0 and event.part in self._blocks:
             block = self._blocks[event.part]
             block.stopped = True
             block.novel = event.extra.get(DELTAS, []) if self._own else []
+            if event.extra and not self._own:
+                self._lose(event.extra, f"{block.path}.")
             self._advance(out)
 
     def _finished(self, event: Finish, out: list[bytes]) -> None:
@@ -150,11 +168,17 @@ class MessagesStreamWriter(StreamWriter):
         }
         if self._own:
             message.update(event.extra)
+        else:
+            self._lose(event.extra)
+        if event.service_tier is not None and "service_tier" not in message["usage"]:
+            self._dropped.add("service_tier", f"a message knows no tier {event.service_tier}")
         _event(out, "message_start", message=message)
 
     def _delta(self, event: PartDelta, out: list[bytes]) -> None:
         if event.choice != 0:
             return
+        if event.logprobs is not None:
+            self._dropped.add("logprobs", "a message has no log probabilities")
         block = self._blocks.get(event.part)
         if block is None:
             return
@@ -215,6 +239,7 @@ class MessagesStreamWriter(StreamWriter):
             said = {"type": "thinking_delta", "thinking": value}
         elif kind == "citation":
             if not self._own:
+                self._dropped.add(f"{block.path}.citations", CITATIONS)
                 return
             said = {"type": "citations_delta", "citation": delta.data}
             value = "said"
@@ -245,6 +270,12 @@ class MessagesStreamWriter(StreamWriter):
         for block in self._blocks.values():
             block.stopped = True
         self._advance(out)
+        for block in self._waiting:
+            if not isinstance(block.content, Text | Refusal | Thinking | ToolCall):
+                what = getattr(block.content, "type", type(block.content).__name__)
+                self._dropped.add(block.path, f"a message has no place for {what}")
+            elif any(delta.kind == "citation" for delta in block.held):
+                self._dropped.add(f"{block.path}.citations", CITATIONS)
         self._waiting = []
 
     def _end(self, event: End, out: list[bytes]) -> None:
@@ -255,6 +286,9 @@ class MessagesStreamWriter(StreamWriter):
         counts = write_counts(usage)
         if self._own:
             restore(counts, usage)
+        else:
+            self._lose(uncounted(usage))
+            self._lose(unsaid_of(finish.extra))
         parts = [block.content for block in self._blocks.values()]
         word = write_stop(finish.finish_reason, finish.native_finish_reason, finish.stop_sequence, parts)
         if self._own and finish.finish_reason == "stop" and finish.native_finish_reason is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.protocol import ChatRequest, Tool, ToolChoice
 from gateway_plugins.formats.anthropic_fields import NAME, Fields, Outgoing, wrong
 from gateway_plugins.formats.anthropic_schema import fit_schema, resolve_top
+from gateway_plugins.formats.custom_tools import described, input_schema
 
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}
 # Anthropic refuses these as the top level of a tool's schema.
@@ -14,8 +15,6 @@ _NOT_AT_TOP = ("anyOf", "oneOf", "allOf")
 WEB_SEARCH = "web_search_20250305"
 """The version of Anthropic's web search that every model with tools takes."""
 _PLACE = ("city", "country", "region", "timezone")
-CUSTOM_INPUT = "input"
-"""The one property of the function that stands for a custom tool."""
 
 
 def read_tools(items: list[Any]) -> list[Tool]:
@@ -145,15 +144,15 @@ def _at_top(schema: dict[str, Any], path: str, to: Outgoing) -> dict[str, Any]:
 
 
 def _write_custom(tool: Tool, path: str, to: Outgoing) -> dict[str, Any]:
-    """A tool of free text as a function with one string."""
-    to.lose(f"{path}.type", f'sent as a function whose one argument "{CUSTOM_INPUT}" is the text')
+    """A tool of free text as a function with one string; its calls become custom calls again on the way back."""
     if tool.grammar is not None:
-        to.lose(f"{path}.format", "Anthropic cannot hold the text to a grammar")
-    properties = {CUSTOM_INPUT: {"type": "string"}}
+        inner = f"{path}.custom" if to.origin == "openai_chat" else path
+        to.lose(f"{inner}.format", "Anthropic cannot hold the text to a grammar: it is told in the description")
     written: dict[str, Any] = {"name": tool.name}
-    if tool.description is not None:
-        written["description"] = tool.description
-    written["input_schema"] = {"type": "object", "properties": properties, "required": [CUSTOM_INPUT]}
+    description = described(tool)
+    if description is not None:
+        written["description"] = description
+    written["input_schema"] = input_schema()
     return written
 
 

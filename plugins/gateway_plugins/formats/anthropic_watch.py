@@ -11,6 +11,7 @@ from gateway.format import StreamWatch
 from gateway.sse import SSEEvent, SSESplitter, decode_events
 from gateway_plugins.formats.anthropic_errors import rejected
 from gateway_plugins.formats.anthropic_usage import read_stop, read_usage
+from gateway_plugins.formats.json_fields import BAD_JSON
 
 # Only events of these names are decoded. Text may hold the same words: then a chunk is decoded for nothing.
 _WANTED = re.compile(rb'message_(?:start|delta|stop)|event: ?error|"type": ?"error"')
@@ -49,7 +50,7 @@ class MessagesStreamWatch(StreamWatch):
             return
         try:
             value = msgspec.json.decode(event.data)
-        except (msgspec.DecodeError, RecursionError):
+        except BAD_JSON:
             return
         kind = value.get("type", event.event) if isinstance(value, dict) else None
         if kind == "message_start" and isinstance(value.get("message"), dict):
@@ -71,6 +72,8 @@ class MessagesStreamWatch(StreamWatch):
     def _note(self, usage: Any) -> None:
         if isinstance(usage, dict):
             self._usage.update((key, item) for key, item in usage.items() if item is not None)
+            tier = usage.get("service_tier")
+            self.service_tier = tier if isinstance(tier, str) else self.service_tier
             self.usage = read_usage(self._usage)
 
 
@@ -82,6 +85,6 @@ def _ended(rest: bytes) -> bytes:
 def _is_whole(event: SSEEvent) -> bool:
     try:
         msgspec.json.decode(event.data)
-    except (msgspec.DecodeError, RecursionError):
+    except BAD_JSON:
         return False
     return True

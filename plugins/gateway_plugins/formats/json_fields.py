@@ -5,7 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Literal, NoReturn, Self
 
+import msgspec
+
 from gateway.errors import InvalidRequest
+
+BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding JSON from outside may raise: broken, not UTF-8, or nested too deeply."""
 
 JsonType = Literal["object", "string", "boolean", "integer", "number", "array"]
 

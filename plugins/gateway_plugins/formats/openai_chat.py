@@ -17,6 +17,7 @@ from gateway_plugins.formats.openai_chat_request import read_request
 from gateway_plugins.formats.openai_chat_stream import ChatStreamReader
 from gateway_plugins.formats.openai_chat_stream_writer import ChatStreamWriter
 from gateway_plugins.formats.openai_chat_watch import ChatStreamWatch, read_facts
+from gateway_plugins.formats.openai_chat_words import caller_field
 from gateway_plugins.formats.openai_chat_write import write_request
 
 
@@ -38,17 +39,20 @@ class OpenAIChat(Format):
     def write_request(self, request: Any, traits: Traits, dropped: Dropped) -> bytes:
         return write_request(request, traits, dropped)
 
+    def caller_field(self, field: str, request: Any) -> str:
+        return caller_field(field, request)
+
     def read_reply(self, body: bytes) -> ChatReply:
         return read_reply(body)
 
     def write_reply(self, reply: Any, dropped: Dropped, request: Any = None) -> bytes:
-        return write_reply(reply, dropped)
+        return write_reply(reply, dropped, request)
 
     def stream_reader(self) -> StreamReader:
         return ChatStreamReader()
 
     def stream_writer(self, request: Any, dropped: Dropped | None = None) -> StreamWriter:
-        return ChatStreamWriter(request)
+        return ChatStreamWriter(request, dropped)
 
     def stream_watch(self, *, hide_usage: bool) -> StreamWatch:
         return ChatStreamWatch(hide_usage=hide_usage)

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.errors import UpstreamProtocolError
 from gateway.protocol import Event, Part, PartDelta, PartStart, PartStop, ToolCall
+from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_chat_reply import call_id
 from gateway_plugins.formats.openai_chat_tools import argument_text, take_signature
 
@@ -58,7 +59,7 @@ class _Call:
             return bool(self.pieces)
         try:
             msgspec.json.decode("".join(self.pieces))
-        except (msgspec.DecodeError, RecursionError):
+        except BAD_JSON:
             return False
         return True
 

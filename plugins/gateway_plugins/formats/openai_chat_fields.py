@@ -88,6 +88,15 @@ class Outgoing:
         self.own = own
         self.accepts: frozenset[str] = frozenset(traits.options.get("accepts", ()))
 
+    @property
+    def custom_tools(self) -> bool:
+        """Whether the provider knows tools of free text."""
+        return self.options.get("custom_tools") is not False
+
+    def inner(self, path: str, key: str) -> str:
+        """The path of what our own callers say one level down and others do not."""
+        return f"{path}.{key}" if self.own else path
+
     def takes(self, word: str) -> bool:
         """Whether something beyond the documentation may be sent: the caller said it so, or the provider takes it."""
         return self.own or word in self.accepts

@@ -72,7 +72,8 @@ def write_finish(reason: FinishReason | None, *, calls: bool, refused: bool = Fa
 def annotations_of(citations: Iterable[dict[str, Any]], start: int, end: int) -> tuple[list[dict[str, Any]], int]:
     """``annotations`` for a text at ``start`` to ``end`` of the message, and how many citations have no place there.
 
-    OpenAI's own pass; any other that names a URL becomes a ``url_citation`` of the whole text.
+    OpenAI's own pass; any other that names a URL becomes a ``url_citation`` of the part of the text that it names, or
+    of the whole text.
     """
     found: list[dict[str, Any]] = []
     lost = 0
@@ -82,8 +83,20 @@ def annotations_of(citations: Iterable[dict[str, Any]], start: int, end: int) ->
             found.append(citation)
         elif isinstance(url, str):
             title = citation.get("title")
-            cited = {"url": url, "title": title if isinstance(title, str) else ""}
-            found.append({"type": "url_citation", "url_citation": {**cited, "start_index": start, "end_index": end}})
+            first, last = citation.get("start_index"), citation.get("end_index")
+            place = (start + first, start + last) if isinstance(first, int) and isinstance(last, int) else (start, end)
+            cited: dict[str, Any] = {"url": url, "title": title if isinstance(title, str) else ""}
+            cited.update(zip(("start_index", "end_index"), place, strict=True))
+            found.append({"type": "url_citation", "url_citation": cited})
         else:
             lost += 1
     return found, lost
+
+
+_OF_A_PAGE = frozenset(("type", "url", "title", "start_index", "end_index"))
+
+
+def unsaid_of(citations: Iterable[dict[str, Any]]) -> list[str]:
+    """What other providers say of a page that they cite and an annotation has no place for."""
+    foreign = (item for item in citations if not isinstance(item.get("url_citation"), dict) and item.get("url"))
+    return list(dict.fromkeys(key for item in foreign for key in item if key not in _OF_A_PAGE))

@@ -206,7 +206,8 @@ def read_reasoning(fields: Fields, spelling: dict[str, str]) -> Reasoning | None
 def write_reasoning(out: dict[str, Any], reasoning: Reasoning, to: Outgoing, spelling: dict[str, str]) -> None:
     """The caller's own wording again, or the one that ``traits.options["reasoning"]`` names.
 
-    The words: ``effort`` (OpenAI's ``reasoning_effort``, the default), ``reasoning`` (OpenRouter), ``thinking``.
+    The words: ``effort`` (OpenAI's ``reasoning_effort``, the default), ``reasoning`` (OpenRouter), ``thinking``; and
+    of those who only switch it on and off, ``thinking_switch`` and ``enable_thinking`` (Model Studio).
     """
     shape = to.options.get("reasoning", spelling.get("reasoning", "effort"))
     effort = _effort(reasoning, to)
@@ -220,14 +221,33 @@ def write_reasoning(out: dict[str, Any], reasoning: Reasoning, to: Outgoing, spe
         inner: dict[str, Any] = {} if mode is None else {"type": mode}
         if reasoning.budget_tokens is not None:
             inner["budget_tokens"] = reasoning.budget_tokens
-        out["thinking"] = inner
+        if inner or to.own:
+            out["thinking"] = inner
         if effort is not None and effort != "none":
             out["reasoning_effort"] = effort
+    elif shape in ("thinking_switch", "enable_thinking"):
+        _write_switch(out, reasoning, shape, to)
     else:
         _write_effort(out, reasoning, effort, to)
     for name in ("summary", "display"):
         if getattr(reasoning, name) is not None:
             to.dropped.add(f"reasoning.{name}", "chat completions has no such setting")
+
+
+def _write_switch(out: dict[str, Any], reasoning: Reasoning, shape: str, to: Outgoing) -> None:
+    """Thinking on or off, for providers that know no effort; ``thinking_on`` is the word for on."""
+    effort, budget = reasoning.effort, reasoning.budget_tokens
+    on = reasoning.mode != "disabled" and effort != "none" and budget != 0
+    if shape == "enable_thinking":
+        out["enable_thinking"] = on
+        if budget:
+            out["thinking_budget"] = budget
+    else:
+        out["thinking"] = {"type": to.options.get("thinking_on", "enabled") if on else "disabled"}
+        if budget:
+            to.dropped.add("reasoning.budget_tokens", "the provider only switches thinking on and off")
+    if effort not in (None, "none"):
+        to.dropped.add("reasoning.effort", "sent as on: the provider only switches thinking on and off")
 
 
 def _reasoning_object(reasoning: Reasoning, effort: str | None, to: Outgoing) -> dict[str, Any]:
@@ -271,6 +291,8 @@ def _write_effort(out: dict[str, Any], reasoning: Reasoning, effort: str | None,
         out["reasoning_effort"] = effort
     elif reasoning.mode == "disabled":
         to.dropped.add("reasoning.mode", "chat completions cannot forbid thinking for every model")
+    elif reasoning.mode is not None and effort is None:
+        to.dropped.add("reasoning.mode", "chat completions asks for thinking by an effort only")
 
 
 def _text(value: Any) -> str | None:

@@ -10,14 +10,16 @@ import msgspec
 from gateway.errors import InvalidRequest, UpstreamProtocolError
 from gateway.format import Dropped
 from gateway.protocol import ChatReply, Choice, Media, Part, Refusal, Text, Thinking, ToolCall
+from gateway_plugins.formats.custom_tools import custom_names, unwrapped
+from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_chat_fields import NAME, merge
-from gateway_plugins.formats.openai_chat_finish import annotations_of, native_word, read_finish, write_finish
+from gateway_plugins.formats.openai_chat_finish import annotations_of, native_word, read_finish, unsaid_of, write_finish
 from gateway_plugins.formats.openai_chat_media import read_content, url_of
 from gateway_plugins.formats.openai_chat_messages import images_of
 from gateway_plugins.formats.openai_chat_reasoning import is_plain, reasoning_chunk, take_thinking, write_details
 from gateway_plugins.formats.openai_chat_tools import argument_text, tool_call_of, write_tool_call
 from gateway_plugins.formats.openai_chat_usage import read_usage, write_usage, written_tier
-from gateway_plugins.formats.openai_errors import BAD_JSON, is_error, rejected
+from gateway_plugins.formats.openai_errors import is_error, rejected
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -168,8 +170,14 @@ def _read_audio(left: dict[str, Any]) -> list[Part]:
     return [Media(kind="audio", data=data, extra=rest)] if isinstance(data, str) else []
 
 
-def write_reply(reply: ChatReply, dropped: Dropped) -> bytes:
-    """The caller's whole reply; what chat completions cannot say is named in ``dropped``."""
+def write_reply(reply: ChatReply, dropped: Dropped, request: Any = None) -> bytes:
+    """The caller's whole reply; what chat completions cannot say is named in ``dropped``.
+
+    Calls of tools that the caller's ``request`` has as custom ones are custom calls, however the provider made them.
+    """
+    names = custom_names(request)
+    for choice in reply.choices if names else ():
+        choice.content = [unwrapped(part, names) if isinstance(part, ToolCall) else part for part in choice.content]
     own = reply.origin == NAME
     functions = reply.spelling.get("tools") == "functions"
     out: dict[str, Any] = {"id": reply.id, "object": "chat.completion", "created": reply.created or 0}
@@ -230,7 +238,10 @@ def _write_message(parts: list[Part], path: str, dropped: Dropped, *, own: bool,
             call = write_tool_call(part)
             _extras(call, part.extra, here, dropped, own=own)
             calls.append(call)
-        elif not isinstance(part, Text | Thinking):
+            continue
+        for key in unsaid(part, own=own):
+            dropped.add(f"{here}.{key}", "chat completions has no such field")
+        if not isinstance(part, Text | Thinking):
             _write_other(out, part, here, dropped)
     _write_text(out, parts, path, dropped)
     if out["content"] is None and not (calls or out["refusal"] is not None or "audio" in out):
@@ -256,6 +267,8 @@ def _write_text(out: dict[str, Any], parts: list[Part], path: str, dropped: Drop
             annotations += found
             if lost:
                 dropped.add(f"{path}.content[{at}].citations", "chat completions cites URLs only")
+            for key in unsaid_of(part.citations):
+                dropped.add(f"{path}.content[{at}].citations.{key}", "an annotation has no such field")
             texts.append(part.text)
             length += len(part.text)
     if texts:
@@ -274,6 +287,12 @@ def _write_other(out: dict[str, Any], part: Part, path: str, dropped: Dropped) -
         out["audio"] = audio_of(part)
     else:
         dropped.add(path, f"a chat completion has no place for {getattr(part, 'type', type(part).__name__)}")
+
+
+def unsaid(part: Part, *, own: bool) -> tuple[str, ...]:
+    """The unknown fields of a part that a message has no place for: a detail of thinking restores our own."""
+    restored = own if isinstance(part, Thinking | ToolCall) else isinstance(part, Media) and part.kind == "audio"
+    return () if restored else tuple(part.extra)
 
 
 def audio_of(part: Media) -> dict[str, Any]:

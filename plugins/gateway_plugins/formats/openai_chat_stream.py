@@ -10,11 +10,12 @@ from gateway.errors import UpstreamProtocolError
 from gateway.format import StreamReader
 from gateway.protocol import End, ErrorEvent, Event, Start, UsageUpdate
 from gateway.sse import SSEEvent, SSEReader
+from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_chat_choice import ChoiceReader
 from gateway_plugins.formats.openai_chat_fields import NAME
 from gateway_plugins.formats.openai_chat_reply import read_created
 from gateway_plugins.formats.openai_chat_usage import read_usage
-from gateway_plugins.formats.openai_errors import BAD_JSON, error_event, is_error
+from gateway_plugins.formats.openai_errors import error_event, is_error
 
 DONE = b"[DONE]"
 # The last two are padding against the guessing of text by the length of packets.

@@ -5,13 +5,13 @@ Each chunk is spliced from a head that is encoded once and the one value that is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, UpstreamRejected
-from gateway.format import StreamWriter
+from gateway.format import Dropped, StreamWriter
 from gateway.protocol import (
     ChatRequest,
     End,
@@ -33,11 +33,12 @@ from gateway.protocol import (
     UsageUpdate,
 )
 from gateway.protocol.reply import DeltaKind
+from gateway_plugins.formats.custom_tools import CustomCalls, custom_names
 from gateway_plugins.formats.openai_chat_fields import NAME
-from gateway_plugins.formats.openai_chat_finish import annotations_of, write_finish
+from gateway_plugins.formats.openai_chat_finish import annotations_of, unsaid_of, write_finish
 from gateway_plugins.formats.openai_chat_media import url_of
 from gateway_plugins.formats.openai_chat_reasoning import RESPONSES, details_of, format_of, is_plain
-from gateway_plugins.formats.openai_chat_reply import audio_of
+from gateway_plugins.formats.openai_chat_reply import audio_of, unsaid
 from gateway_plugins.formats.openai_chat_usage import write_usage, written_tier
 from gateway_plugins.formats.openai_errors import write_error
 
@@ -57,9 +58,10 @@ class _Part:
 
 
 class _Choice:
-    __slots__ = ("calls", "head", "parts", "refused", "role", "text", "thoughts")
+    __slots__ = ("calls", "head", "index", "parts", "refused", "role", "text", "thoughts")
 
-    def __init__(self, head: bytes) -> None:
+    def __init__(self, index: int, head: bytes) -> None:
+        self.index = index
         self.head = head
         self.role = False
         self.calls = 0
@@ -70,11 +72,29 @@ class _Choice:
 
 
 class ChatStreamWriter(StreamWriter):
-    """Writes one stream. Behind the end, or an error, it writes nothing more."""
+    """Writes one stream. Behind the end, or an error, it writes nothing more.
 
-    __slots__ = ("_base", "_choices", "_closed", "_functions", "_head", "_include_usage", "_own", "_tail", "_usage")
+    What it cannot say is named in ``dropped``, by the path that it would have in the whole reply.
+    """
 
-    def __init__(self, request: ChatRequest) -> None:
+    __slots__ = (
+        "_base",
+        "_choices",
+        "_closed",
+        "_customs",
+        "_dropped",
+        "_functions",
+        "_head",
+        "_include_usage",
+        "_own",
+        "_tail",
+        "_usage",
+    )
+
+    def __init__(self, request: ChatRequest, dropped: Dropped | None = None) -> None:
+        self._dropped = Dropped() if dropped is None else dropped
+        names = custom_names(request)
+        self._customs = CustomCalls(names) if names else None
         self._include_usage = request.include_usage
         self._functions = request.origin == NAME and request.spelling.get("tools") == "functions"
         self._choices: dict[int, _Choice] = {}
@@ -87,6 +107,8 @@ class ChatStreamWriter(StreamWriter):
     def write(self, event: Event) -> bytes:
         if self._closed:
             return b""
+        if self._customs is not None:
+            return b"".join(_HANDLERS[type(one)](self, one) for one in self._customs.adapted(event))
         handler = _HANDLERS.get(type(event))
         return b"" if handler is None else handler(self, event)
 
@@ -103,8 +125,12 @@ class ChatStreamWriter(StreamWriter):
         tier = written_tier(start.service_tier, own=self._own)
         if tier is not None:
             head["service_tier"] = tier
+        elif start.service_tier is not None:
+            self._dropped.add("service_tier", f"chat completions knows no tier {start.service_tier}")
         if self._own:
             head = {**start.extra, **head}
+        else:
+            self._lose(start.extra)
         self._usage = start.usage
         self._base = b"data: " + _encode(head)[:-1]
         self._head = self._base + b',"choices":[{"index":'
@@ -114,6 +140,11 @@ class ChatStreamWriter(StreamWriter):
         self._usage = event.usage
         return b""
 
+    def _lose(self, names: Iterable[str], path: str = "") -> None:
+        """Name fields that another format's events have and a chunk has not."""
+        for name in names:
+            self._dropped.add(f"{path}{name}", "chat completions has no such field")
+
     def _ping(self, event: Ping) -> bytes:
         # Not before the first delta: until then another target may still answer.
         return b": keep-alive\n\n" if self._choices else b""
@@ -121,7 +152,7 @@ class ChatStreamWriter(StreamWriter):
     def _choice(self, index: int) -> _Choice:
         choice = self._choices.get(index)
         if choice is None:
-            choice = self._choices[index] = _Choice(self._head + str(index).encode() + b',"delta":{')
+            choice = self._choices[index] = _Choice(index, self._head + str(index).encode() + b',"delta":{')
         return choice
 
     def _chunk(self, choice: _Choice, delta: bytes, more: bytes = b',"finish_reason":null') -> bytes:
@@ -141,6 +172,8 @@ class ChatStreamWriter(StreamWriter):
         choice = self._choice(event.choice)
         content = event.content
         part = choice.parts[event.part] = _Part(content, 0, choice.text)
+        if content.extra and not (self._own and isinstance(content, ToolCall)):
+            self._lose(unsaid(content, own=self._own), f"{_path(event)}.")
         if isinstance(content, ToolCall):
             part.number = choice.calls
             choice.calls += 1
@@ -158,7 +191,11 @@ class ChatStreamWriter(StreamWriter):
         if isinstance(content, Refusal):
             choice.refused = True
             return self._chunk(choice, b'"refusal":' + _encode(content.text)) if content.text else b""
-        return self._media(choice, content) if isinstance(content, Media) else b""
+        written = self._media(choice, content) if isinstance(content, Media) else b""
+        if not written:
+            what = getattr(content, "type", type(content).__name__)
+            self._dropped.add(_path(event), f"a chat completion has no place for {what}")
+        return written
 
     def _media(self, choice: _Choice, media: Media) -> bytes:
         if media.kind == "audio" and media.data is not None:
@@ -171,6 +208,8 @@ class ChatStreamWriter(StreamWriter):
     def _call(self, choice: _Choice, call: ToolCall, number: int) -> bytes:
         if self._functions:
             if number:
+                path = f"choices[{choice.index}].message.tool_calls"
+                self._dropped.add(path, "function_call holds one call only")
                 return b""
             return self._chunk(choice, b'"function_call":' + _encode({"name": call.name, "arguments": call.arguments}))
         kind = "custom" if call.kind == "custom" else "function"
@@ -240,13 +279,19 @@ class ChatStreamWriter(StreamWriter):
         if part is None:
             return b""
         content = part.content
+        if event.extra:
+            self._lose(event.extra, f"{_path(event)}.")
         if isinstance(content, Thinking):
             if is_plain(content) or (content.signature is None and content.encrypted is None):
                 return b""
             details = details_of(_without_text(content), part.number)
             return self._chunk(choice, b'"reasoning_details":' + _encode(details))
         if part.citations:
-            found, _ = annotations_of(part.citations, part.start, choice.text)
+            found, lost = annotations_of(part.citations, part.start, choice.text)
+            if lost:
+                self._dropped.add(f"{_path(event)}.citations", "chat completions cites URLs only")
+            for key in unsaid_of(part.citations):
+                self._dropped.add(f"{_path(event)}.citations.{key}", "an annotation has no such field")
             return self._chunk(choice, b'"annotations":' + _encode(found)) if found else b""
         return b""
 
@@ -261,6 +306,8 @@ class ChatStreamWriter(StreamWriter):
             more["native_finish_reason"] = event.native_finish_reason
         if event.stop_sequence is not None:
             more["stop_reason"] = event.stop_sequence
+        if not self._own:
+            self._lose(event.extra, f"choices[{event.choice}].")
         delta, late = b"", {}
         if self._own and event.extra:
             delta = _encode(event.extra.get("delta", {}))[1:-1]
@@ -271,6 +318,8 @@ class ChatStreamWriter(StreamWriter):
 
     def _end(self, event: End) -> bytes:
         self._closed = True
+        if self._usage is not None and not self._own:
+            self._lose(self._usage.extra, "usage.")
         if not self._include_usage or self._usage is None:
             return b"data: [DONE]\n\n"
         usage = _encode(write_usage(self._usage, own=self._own))
@@ -293,6 +342,11 @@ _HANDLERS: dict[type[Event], Callable[[ChatStreamWriter, Any], bytes]] = {
     End: ChatStreamWriter._end,
     ErrorEvent: ChatStreamWriter._error,
 }
+
+
+def _path(event: PartStart | PartStop) -> str:
+    """Where the whole reply has the part."""
+    return f"choices[{event.choice}].message.content[{event.part}]"
 
 
 def _with_logprobs(event: PartDelta) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.protocol import ChatRequest, Tool, ToolCall, ToolChoice
+from gateway_plugins.formats.custom_tools import described, input_schema, wrapped
 from gateway_plugins.formats.openai_chat_fields import NAME, Fields, Outgoing, merge, wrong_value
 
 WEB_SEARCH = "web_search_options"
@@ -92,6 +93,11 @@ def write_tools(out: dict[str, Any], request: ChatRequest, to: Outgoing) -> None
 def _write_tool(tool: Tool, path: str, to: Outgoing) -> dict[str, Any]:
     if tool.kind == "function":
         return {"type": "function", "function": _write_function(tool, path, to)}
+    if not to.custom_tools:
+        if tool.grammar is not None:
+            to.dropped.add(f"{to.inner(path, 'custom')}.format", "the provider cannot hold the text to a grammar")
+        function = {"name": tool.name, "description": described(tool), "parameters": input_schema()}
+        return {"type": "function", "function": {key: value for key, value in function.items() if value is not None}}
     custom: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         custom["description"] = tool.description
@@ -168,7 +174,7 @@ def write_tool_choice(out: dict[str, Any], request: ChatRequest, to: Outgoing) -
     kinds = {tool.name: tool.kind for tool in request.tools}
 
     def named(name: str | None) -> dict[str, Any]:
-        kind = "custom" if kinds.get(name or "") == "custom" else "function"
+        kind = "custom" if kinds.get(name or "") == "custom" and to.custom_tools else "function"
         return {"type": kind, kind: {"name": name}}
 
     if to.own and request.spelling.get("tool_choice") == "function_call":
@@ -237,12 +243,16 @@ def take_signature(content: Any) -> tuple[str | None, dict[str, Any]]:
     return google["thought_signature"], rest
 
 
-def write_tool_call(call: ToolCall, *, signed: bool = True) -> dict[str, Any]:
-    """An object of ``tool_calls``; ``signed`` with Gemini's thought signature where it has one."""
-    if call.kind == "custom":
+def write_tool_call(call: ToolCall, *, signed: bool = True, custom: bool = True) -> dict[str, Any]:
+    """An object of ``tool_calls``; ``signed`` with Gemini's thought signature where it has one.
+
+    Without ``custom`` a custom tool's call is written as one of the function that stands for it.
+    """
+    if call.kind == "custom" and custom:
         out: dict[str, Any] = {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     else:
-        function = {"name": call.name, "arguments": call.arguments}
+        arguments = wrapped(call.arguments) if call.kind == "custom" else call.arguments
+        function = {"name": call.name, "arguments": arguments}
         out = {"id": call.id, "type": "function", "function": function}
     if signed and call.signature is not None:
         out["extra_content"] = {"google": {"thought_signature": call.signature}}

@@ -9,6 +9,7 @@ from gateway.protocol import Usage
 _PLAIN = ("prompt_tokens", "completion_tokens", "total_tokens")
 _PROMPT = "prompt_tokens_details"
 _COMPLETION = "completion_tokens_details"
+_BY_TTL = "cache_creation_token_details"  # LiteLLM's word
 # Others' words for a service tier that OpenAI has too: Anthropic's, Groq's.
 _TIERS = {"standard": "default", "on_demand": "default"}
 _OPENAI_TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
@@ -56,12 +57,18 @@ def read_usage(value: Any) -> Usage | None:
         _take(prompt_details, "cache_creation_tokens"),
         _take(rest, "cache_creation_input_tokens"),
     )
+    by_ttl = _object(prompt_details, _BY_TTL)
+    hour = _take(by_ttl, "ephemeral_1h_input_tokens") or 0
+    _take(by_ttl, "ephemeral_5m_input_tokens")  # what is left of the writes
+    if by_ttl:
+        prompt_details[_BY_TTL] = by_ttl
     usage = Usage(
         prompt_tokens=prompt or 0,
         completion_tokens=completion or 0,
         reasoning_tokens=reasoning or 0,
         cache_read_tokens=cached,
         cache_write_tokens=written,
+        cache_write_1h_tokens=min(hour, written),
         audio_input_tokens=_take(prompt_details, "audio_tokens") or 0,
         audio_output_tokens=_take(completion_details, "audio_tokens") or 0,
     )
@@ -84,6 +91,10 @@ def write_usage(usage: Usage, *, own: bool) -> dict[str, Any]:
     prompt: dict[str, Any] = {"cached_tokens": usage.cache_read_tokens, "audio_tokens": usage.audio_input_tokens}
     if usage.cache_write_tokens:
         prompt["cache_write_tokens"] = usage.cache_write_tokens
+    if usage.cache_write_1h_tokens:
+        rest = usage.cache_write_tokens - usage.cache_write_1h_tokens
+        hour = usage.cache_write_1h_tokens
+        prompt[_BY_TTL] = {"ephemeral_5m_input_tokens": max(0, rest), "ephemeral_1h_input_tokens": hour}
     completion: dict[str, Any] = {
         "reasoning_tokens": usage.reasoning_tokens,
         "audio_tokens": usage.audio_output_tokens,

@@ -14,9 +14,10 @@ import msgspec
 
 from gateway.format import ReplyFacts, StreamWatch
 from gateway.sse import SSEEvent, SSESplitter, decode_events, split_events
+from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_chat_finish import read_finish
 from gateway_plugins.formats.openai_chat_usage import read_usage
-from gateway_plugins.formats.openai_errors import BAD_JSON, rejected, write_error
+from gateway_plugins.formats.openai_errors import rejected, write_error
 
 _DONE = b"[DONE]"
 _BOM = b"\xef\xbb\xbf"
@@ -50,6 +51,7 @@ class _Facts(msgspec.Struct):
     type: str | None = None
     x_groq: Any = None
     base_resp: Any = None
+    service_tier: Any = None
 
     def is_error(self) -> bool:
         """Whether this is an error, wherever the provider put it."""
@@ -79,7 +81,12 @@ def read_facts(body: bytes) -> ReplyFacts:
     if facts.is_error():
         return ReplyFacts(model=facts.model, error=rejected(_decoded(body, facts)))
     word = facts.choices[0].finish_reason if facts.choices else None
-    return ReplyFacts(model=facts.model, usage=read_usage(facts.usage), finish_reason=read_finish(word)[0])
+    return ReplyFacts(
+        model=facts.model,
+        usage=read_usage(facts.usage),
+        finish_reason=read_finish(word)[0],
+        service_tier=_text(facts.service_tier),
+    )
 
 
 def _facts(data: bytes) -> _Facts | None:
@@ -109,6 +116,7 @@ def _lenient(data: bytes) -> _Facts | None:
         return None
     facts = _Facts(error=value.get("error"), x_groq=value.get("x_groq"), base_resp=value.get("base_resp"))
     facts.model, facts.object, facts.type = (_text(value.get(key)) for key in ("model", "object", "type"))
+    facts.service_tier = value.get("service_tier")
     usage, choices = value.get("usage"), value.get("choices")
     facts.usage = usage if isinstance(usage, dict) else None
     if isinstance(choices, list):
@@ -193,6 +201,7 @@ class ChatStreamWatch(StreamWatch):
             return self._note_error(_decoded(event.data, facts))
         if facts.model and self.model is None:
             self.model = facts.model
+        self.service_tier = _text(facts.service_tier) or self.service_tier
         for choice in facts.choices or ():
             self._started.add(choice.index)
             if choice.finish_reason:

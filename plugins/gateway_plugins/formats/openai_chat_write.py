@@ -11,6 +11,7 @@ from gateway.protocol import ChatRequest, ResponseFormat
 from gateway_plugins.formats.openai_chat_fields import NAME, Outgoing
 from gateway_plugins.formats.openai_chat_reasoning import write_reasoning
 from gateway_plugins.formats.openai_chat_tools import write_tool_choice, write_tools
+from gateway_plugins.formats.openai_chat_turns import OPTIONS, fit_turns
 from gateway_plugins.formats.openai_chat_usage import written_tier
 from gateway_plugins.formats.openai_chat_write_messages import write_messages
 
@@ -46,7 +47,9 @@ def write_request(request: ChatRequest, traits: Traits, dropped: Dropped) -> byt
     (``top_k``, ``min_p``, ``repetition_penalty``, ``cache_control``, ``reasoning_details``, ``thought_signature``,
     ``images``, ``tool_images``, ``video_url``, ``audio_url``, ``file_url``, ``document_url``); ``max_tokens_field``;
     ``stream_options`` (False: not sent); ``reasoning``, ``reasoning_field`` and ``efforts`` (see the reasoning module;
-    ``reasoning_field = False`` sends no reasoning back); ``content`` (``"string"``: text parts are joined).
+    ``reasoning_field = False`` sends no reasoning back); ``content`` (``"string"``: text parts are joined);
+    ``custom_tools`` (False: sent as functions with one string, see ``custom_tools.py``); and those of
+    ``openai_chat_turns.fit_turns``.
 
     ``traits.unsupported`` takes, besides the fields of ChatRequest, ``thinking``, ``messages.name``, ``tools.strict``,
     ``tool_choice.<mode>`` and ``response_format.json_schema``.
@@ -55,6 +58,8 @@ def write_request(request: ChatRequest, traits: Traits, dropped: Dropped) -> byt
     spelling = request.spelling if to.own else {}
     refused = _refused(request, to)
     out: dict[str, Any] = {"model": request.model, "messages": write_messages(request.messages, to)}
+    if OPTIONS & to.options.keys():
+        fit_turns(out["messages"], to.options)
     if "tools" not in refused:
         write_tools(out, request, to)
     if "tool_choice" not in refused:

@@ -175,7 +175,7 @@ def _write_calls(out: dict[str, Any], calls: list[tuple[str, ToolCall]], to: Out
         signed = to.takes("thought_signature")
         if call.signature is not None and not signed:
             to.dropped.add(f"{path}.signature", "only Gemini reads a thought signature")
-        one = write_tool_call(call, signed=signed)
+        one = write_tool_call(call, signed=signed, custom=to.custom_tools)
         if call.kind == "function" and not call.arguments and not to.own:
             one["function"]["arguments"] = "{}"
         written.append(to.part(one, call, path))

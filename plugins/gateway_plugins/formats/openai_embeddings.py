@@ -13,10 +13,10 @@ from gateway.errors import GatewayError, InvalidRequest, UpstreamProtocolError, 
 from gateway.format import Dropped, Format, ReplyFacts, StreamReader, StreamWatch, StreamWriter, Traits
 from gateway.protocol import Embedding, EmbeddingsReply, EmbeddingsRequest
 from gateway_plugins.formats import openai_errors
+from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_chat_fields import Fields, merge, wrong_type, wrong_value
 from gateway_plugins.formats.openai_chat_request import read_body
 from gateway_plugins.formats.openai_chat_usage import read_usage, write_usage
-from gateway_plugins.formats.openai_errors import BAD_JSON
 
 NAME = "openai_embeddings"
 

@@ -16,9 +16,9 @@ import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamError, UpstreamRejected
 from gateway.protocol import ErrorEvent
+from gateway_plugins.formats import json_fields
 
-BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What the decoder raises for bytes that are not JSON, not UTF-8, or nested too deeply."""
+BAD_JSON = json_fields.BAD_JSON
 
 MAX_RETRY_AFTER = 3600.0
 """Seconds; a provider that asks for more is as good as down."""

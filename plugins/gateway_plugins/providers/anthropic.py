@@ -24,7 +24,7 @@ _VERSION = re.compile(r"auto|\d{4}-\d{2}-\d{2}")
 
 
 class Anthropic(Provider):
-    """Asks Claude by /v1/messages."""
+    """Asks Claude by /v1/messages, and counts tokens by /v1/messages/count_tokens."""
 
     class Config(ProviderConfig, frozen=True, kw_only=True):
         """``version`` is the ``anthropic-version`` to send; ``auto`` takes the older one for sampling parameters.
@@ -37,8 +37,13 @@ class Anthropic(Provider):
         auth: Literal["x-api-key", "bearer"] = "x-api-key"
         max_tokens_default: int | None = None
 
+    family = "anthropic"
     base_url: ClassVar[str | None] = "https://api.anthropic.com"
-    formats: ClassVar[Mapping[str, tuple[str | Format, ...]]] = {"chat": ("anthropic_messages",)}
+    formats: ClassVar[Mapping[str, tuple[str | Format, ...]]] = {
+        "chat": ("anthropic_messages",),
+        "count_tokens": ("anthropic_count_tokens",),
+    }
+    paths: ClassVar[Mapping[str, str]] = {**Provider.paths, "anthropic_count_tokens": "/v1/messages/count_tokens"}
 
     def __init__(self, config: Any, context: PluginContext) -> None:
         super().__init__(config, context)
@@ -66,8 +71,8 @@ class Anthropic(Provider):
         return [("anthropic-version", version)]
 
     def traits(self, model: str) -> Traits:
-        """What the model takes, by its name."""
-        return traits_of(model, self.config.version, self.config.max_tokens_default)
+        """What the model takes, by the catalogue and by its name."""
+        return traits_of(model, self.config.version, self.config.max_tokens_default, self.info(model))
 
 
 def _has_sampling(body: bytes) -> bool:

@@ -9,13 +9,16 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from gateway import hookimpl
 from gateway.errors import ConfigError
 from gateway.format import Format, Traits
 from gateway.plugin import PluginContext
 from gateway.protocol import ChatRequest
 from gateway.provider import Provider, ProviderConfig
+from gateway.translation import Composed, Pair, Translator
 from gateway_plugins.providers.openai_settings import address_problems, key_problems
-from gateway_plugins.providers.presets import COMPATIBLE, PRESETS, Preset
+from gateway_plugins.providers.preset import Preset
+from gateway_plugins.providers.presets import COMPATIBLE, PRESETS
 
 
 class OpenAICompatible(Provider):
@@ -39,14 +42,17 @@ class OpenAICompatible(Provider):
         roles: dict[str, str] = {}
 
     formats: ClassVar[Mapping[str, tuple[str | Format, ...]]] = {
-        "chat": ("openai_chat",),
+        "chat": ("openai_chat", "openai_responses", "openai_completions"),
         "embeddings": ("openai_embeddings",),
+        "rerank": ("cohere_rerank",),
     }
+    paths: ClassVar[Mapping[str, str]] = {**Provider.paths, "cohere_rerank": "/rerank"}
 
     def __init__(self, config: Any, context: PluginContext) -> None:
         super().__init__(config, context)
         self.models = config.models
         self.preset = _preset_of(config, context)
+        self.family = next((name for name, preset in PRESETS.items() if preset is self.preset), "")
         problems = _problems(config, self.preset)
         if problems:
             raise ConfigError(problems)
@@ -57,26 +63,52 @@ class OpenAICompatible(Provider):
         return super().address or ("" if self.preset is None else self.preset.base_url)
 
     def offers(self, operation: str) -> tuple[str | Format, ...]:
-        """Nothing for embeddings where the preset's provider has none."""
-        if operation == "embeddings" and self.preset is not None and not self.preset.embeddings:
+        """Nothing that the preset's provider has not: embeddings, reranking, responses, legacy completions.
+
+        A server that no preset describes is asked by /responses only where ``format`` says so.
+        """
+        preset, offered = self.preset, super().offers(operation)
+        offers = {} if preset is None else {"embeddings": preset.embeddings, "rerank": preset.rerank}
+        if not offers.get(operation, True):
             return ()
-        return super().offers(operation)
+        lacks = set()
+        if preset is not None and not preset.chat:
+            lacks.add("openai_chat")
+        if preset is None or not preset.responses:
+            lacks.add("openai_responses")
+        if preset is not None and not preset.completions:
+            lacks.add("openai_completions")
+        return tuple(f for f in offered if f == self.config.format or f not in lacks)
+
+    @hookimpl
+    def translate(self, pair: Pair) -> Translator | None:
+        """A provider that refuses what it does not know gets no caller's bytes as they are."""
+        own = pair.provider is self and pair.source.name == pair.wire.name
+        return Composed(pair) if own and self.preset is not None and self.preset.rewrites else None
+
+    def warnings(self) -> list[str]:
+        """That a service is no more, unless another address is asked in its way."""
+        if self.preset is None or self.preset.retired is None or self.config.base_url is not None:
+            return []
+        return [f"{self.preset.title} ended on {self.preset.retired}: calls to it will fail"]
 
     def traits(self, model: str) -> Traits:
-        """The preset's differences, with the table's corrections."""
+        """The preset's differences, with the catalogue's facts of the model and the table's corrections."""
         traits = COMPATIBLE
         if self.preset is not None:
             matches = (traits for pattern, traits in self.preset.models if fnmatchcase(model, pattern))
             traits = next(matches, self.preset.traits)
-        config = self.config
+        config, info = self.config, self.info(model)
         options = traits.options
+        if info.efforts and "efforts" not in options:
+            options = {**options, "efforts": list(info.efforts)}
         if config.max_tokens_field is not None:
             options = {**options, "max_tokens_field": config.max_tokens_field}
+        unsupported = {**traits.unsupported, **dict.fromkeys(config.unsupported, "the configuration says so")}
+        if info.sampling is False:
+            unsupported |= dict.fromkeys(("temperature", "top_p", "top_k"), "the model does not take it")
         return msgspec.structs.replace(
-            traits,
-            unsupported={**traits.unsupported, **dict.fromkeys(config.unsupported, "the configuration says so")},
-            roles={**traits.roles, **config.roles},
-            options=options,
+            traits, unsupported=unsupported, roles={**traits.roles, **config.roles}, options=options
         )
 
 
@@ -86,6 +118,8 @@ _FIELDS = (
         for field in ChatRequest.__struct_fields__
         if field not in ("model", "messages", "origin", "extra", "spelling")
     ),
+    "dimensions",
+    "max_tokens_per_doc",
     "thinking",
     "messages.name",
     "tools.strict",
@@ -113,6 +147,8 @@ def _problems(config: Any, preset: Preset | None) -> list[str]:
     problems = address_problems(config.base_url)
     if preset is None and config.base_url is None:
         problems.append('base_url: needed, such as "http://127.0.0.1:8000/v1"; or name a preset: ' + ", ".join(PRESETS))
+    if preset is not None and not preset.base_url and config.base_url is None:
+        problems.append(f'base_url: {preset.title} has one for each customer: "{preset.address}"')
     if preset is not None:
         problems += key_problems(config, preset.title, preset.key_env)
     for field in config.unsupported:

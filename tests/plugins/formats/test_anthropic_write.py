@@ -365,13 +365,14 @@ def test_strict_tools_have_closed_schemas() -> None:
     assert lost == ["tools[0].strict"]
 
 
-def test_a_custom_tool_is_a_function_of_one_string_and_named() -> None:
+def test_a_custom_tool_is_a_function_of_one_string_and_its_grammar_is_told_and_named() -> None:
     tool = Tool(kind="custom", name="patch", description="d", grammar={"syntax": "lark", "definition": "start: x"})
     call = ToolCall(id="a", name="patch", arguments="*** Begin", kind="custom")
     written, lost = say(user("go"), assistant(call), result("a"), tools=[tool])
     assert written["tools"][0]["input_schema"]["properties"] == {"input": {"type": "string"}}
     assert written["messages"][1]["content"][0]["input"] == {"input": "*** Begin"}
-    assert lost == ["tools[0].format", "tools[0].type"]
+    assert written["tools"][0]["description"].endswith("lark grammar:\nstart: x")
+    assert lost == ["tools[0].custom.format"]
 
 
 def test_anthropics_own_server_tools_pass_and_others_are_named() -> None:

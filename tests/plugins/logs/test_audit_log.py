@@ -57,8 +57,11 @@ def test_a_row_tells_the_whole_call(tmp_path: Path) -> None:
         "reasoning_tokens": 6,
         "cache_read_tokens": 5,
         "cache_write_tokens": 0,
+        "cache_write_1h_tokens": 0,
         "usage_source": "upstream",
         "attempts": 2,
+        "cost_nano": 180_000,
+        "service_tier": "default",
         "dropped": '{"seed":"the target has none"}',
         "tags": '["t1","t2"]',
         "duration_us": 1_250_000,
@@ -73,8 +76,8 @@ def test_each_attempt_has_a_row(tmp_path: Path) -> None:
     with running(tmp_path) as plugin:
         plugin.on_complete(finished(), Reply())
     assert [tuple(row.values()) for row in rows(tmp_path, "SELECT * FROM attempts ORDER BY n")] == [
-        ("req_0123456789", 1, "down", "gpt-4o", 1000, None, 200_000, 503, "overloaded", "too busy"),
-        ("req_0123456789", 2, "up", "claude", 250_000, 400_000, 1_200_000, 200, None, None),
+        ("req_0123456789", 1, "down", "gpt-4o", 1000, None, 200_000, 503, "overloaded", "too busy", None),
+        ("req_0123456789", 2, "up", "claude", 250_000, 400_000, 1_200_000, 200, None, None, 180_000),
     ]
 
 

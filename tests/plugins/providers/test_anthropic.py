@@ -8,11 +8,13 @@ import msgspec
 import pytest
 
 from gateway.call import Call
+from gateway.catalogue import Catalogue, ModelOverride
 from gateway.config import Secret
 from gateway.errors import ConfigError
 from gateway.format import Traits
+from gateway.plugin import PluginContext
 from gateway_plugins.dialects.anthropic import AnthropicDialect
-from gateway_plugins.formats.anthropic_models import MODELS, traits_of
+from gateway_plugins.formats.anthropic_models import NEWER, RULES, UNLISTED, traits_of
 from gateway_plugins.providers.anthropic import Anthropic
 from tests.plugins.made_calls import CONTEXT, made_call
 
@@ -132,33 +134,63 @@ def test_the_settings_are_strict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "row"),
+    ("model", "same"),
     [
-        ("claude-opus-5-5", "claude-opus-5-5"),
         ("claude-opus-5-20260724", "claude-opus-5"),
         ("claude-fable-5-20260601", "claude-fable-5"),
-        ("claude-sonnet-4-20250514", "claude-sonnet-4"),
         ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
+        ("claude-haiku-4-5@20251001", "claude-haiku-4-5"),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+        ("anthropic/claude-opus-4.8", "claude-opus-4-8"),
+        ("claude-sonnet-4-20250514", "claude-sonnet-4"),
+        ("claude-sonnet-4@20250514", "claude-4-sonnet"),
         ("claude-3-5-haiku-latest", "claude-3-5"),
         ("claude-3-opus-20240229", "claude-3"),
         ("anthropic.claude-opus-4-1-20250805-v1:0", "claude-opus-4-1"),
-        ("claude-haiku-4-5@20251001", "claude-haiku-4-5"),
-        ("anthropic/claude-opus-4.8", "claude-opus-4-8"),
         ("claude-opus-9", "claude"),
     ],
 )
-def test_a_model_is_found_by_the_beginning_of_its_name(model: str, row: str) -> None:
-    assert traits_of(model) is dict(MODELS)[row]
+def test_a_model_is_found_whatever_stands_around_its_name(model: str, same: str) -> None:
+    assert traits_of(model) == traits_of(same)
+    assert traits_of(model) != Traits()
 
 
-def test_the_table_is_in_order_and_its_words_are_known() -> None:
-    for model, traits in MODELS:
-        assert traits_of(model) is traits, "a row above it hides this one"
-        options = traits.options
+def test_the_catalogues_facts_and_the_rules_make_the_traits() -> None:
+    latest = traits_of("claude-opus-5-5").options
+    assert (latest["thinking"], latest["thinking_off"], latest["sampling"]) == ("adaptive", "never", False)
+    assert (latest["forced_tools"], latest["mid_system"], latest["efforts"][-1]) == (False, True, "max")
+    both = traits_of("claude-opus-4-6").options
+    assert (both["thinking"], both["budgets"], both["one_sampler"]) == ("adaptive", True, True)
+    plain = traits_of("claude-haiku-4-5").options
+    assert (plain["thinking"], plain["one_sampler"], "sampling" in plain) == ("budget", True, False)
+    assert traits_of("claude-sonnet-5-5").options["thinking_off"] == "between_tools"
+    assert traits_of("claude-opus-99") == NEWER
+
+
+def test_what_the_configuration_says_of_a_model_counts() -> None:
+    own = Catalogue({"test/prod": ModelOverride(base_model="claude-haiku-4-5", max_output=1000, sampling=False)})
+    provider = Anthropic(Anthropic.Config(api_key=KEY), PluginContext(name="test", use="anthropic", catalogue=own))
+    traits = provider.traits("prod")
+    assert traits.max_tokens_default == traits.options["max_output"] == 1000
+    assert (traits.options["sampling"], traits.options["thinking"], traits.options["one_sampler"]) == (
+        False,
+        "budget",
+        True,
+    )
+
+
+def test_no_row_hides_another_and_their_words_are_known() -> None:
+    for rows in (RULES, UNLISTED):
+        names = [name for name, _ in rows]
+        assert len(set(names)) == len(names)
+    for name in [name for name, _ in (*RULES, *UNLISTED)]:
+        options = traits_of(name).options
         assert options["thinking"] in ("adaptive", "budget", "none")
         assert options.get("thinking_off", "disabled") in ("disabled", "between_tools", "never")
         assert set(options.get("efforts", ())) <= {"low", "medium", "high", "xhigh", "max"}
-        assert traits.max_tokens_default is not None
+        assert traits_of(name).max_tokens_default is not None
+    for name, options in (*RULES, *UNLISTED):
+        assert options.items() <= traits_of(name).options.items()
 
 
 def test_a_model_of_others_is_held_back_in_nothing() -> None:
@@ -167,6 +199,7 @@ def test_a_model_of_others_is_held_back_in_nothing() -> None:
 
 def test_the_dialect_answers_on_messages_with_both_request_ids() -> None:
     dialect = AnthropicDialect(AnthropicDialect.Config(), CONTEXT)
-    (endpoint,) = dialect.endpoints
+    endpoint, count = dialect.endpoints
     assert (endpoint.path, endpoint.format) == ("/v1/messages", OWN)
+    assert (count.path, count.stream) == ("/v1/messages/count_tokens", False)
     assert dialect.request_id_headers == (b"request-id", b"x-request-id")

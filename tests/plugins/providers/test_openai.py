@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.catalogue import Catalogue, ModelOverride
 from gateway.config import parse_config
 from gateway.errors import ConfigError
 from gateway.format import Dropped
@@ -36,7 +37,8 @@ def translated(model: str, **fields: Any) -> tuple[dict[str, Any], Dropped]:
     messages = [Message(role="developer", content=[Text(text="be brief")])]
     request = ChatRequest(model=model, messages=messages, max_tokens=9, origin="anthropic_messages", **fields)
     dropped = Dropped()
-    return json.loads(OpenAIChat().write_request(request, provider.traits(model), dropped)), dropped
+    traits = provider.traits(model).resolved(request)
+    return json.loads(OpenAIChat().write_request(request, traits, dropped)), dropped
 
 
 def test_the_request_goes_to_chat_completions_with_key_and_organisation() -> None:
@@ -142,6 +144,34 @@ def test_effort_is_said_in_words_that_the_model_knows(model: str, effort: str, s
     body, dropped = translated(model, reasoning=Reasoning(effort=effort))
     assert body.get("reasoning_effort") == sent
     assert bool(dropped) == (sent != effort)
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "kept"),
+    [
+        ("gpt-5.1", None, True),
+        ("gpt-5.1", "none", True),
+        ("gpt-5.1", "high", False),
+        ("gpt-5.4-mini", "low", False),
+        ("gpt-5.5", None, False),
+        ("gpt-5.6-sol", "none", True),
+        ("gpt-6-luna", "none", True),
+        ("gpt-6-astra", "none", False),
+        ("gpt-5", "none", False),
+    ],
+)
+def test_sampling_goes_where_the_model_does_not_reason(model: str, effort: str | None, kept: bool) -> None:
+    body, dropped = translated(model, temperature=0.5, reasoning=None if effort is None else Reasoning(effort=effort))
+    assert ("temperature" in body) is kept
+    assert ("temperature" not in dropped.reasons) is kept
+
+
+def test_a_model_of_ones_own_takes_what_its_base_does() -> None:
+    own = Catalogue({"openai/prod": ModelOverride(base_model="o3")})
+    config = OpenAI.Config(base_url="http://127.0.0.1:9/v1")
+    provider = OpenAI(config, PluginContext(name="openai", use="openai", catalogue=own))
+    assert "temperature" in provider.traits("prod").unsupported
+    assert "temperature" not in provider.traits("other").unsupported
 
 
 def test_the_first_reasoning_models_know_no_instructions() -> None:

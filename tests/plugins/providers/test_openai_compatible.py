@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway import Secret
+from gateway.catalogue import Catalogue, ModelOverride
 from gateway.config import parse_config
 from gateway.errors import ConfigError
 from gateway.format import Dropped
@@ -20,7 +21,7 @@ from gateway.registry import build
 from gateway.testing import ScriptedProvider, running_gateway
 from gateway_plugins.formats.openai_chat import OpenAIChat
 from gateway_plugins.providers.openai_compatible import OpenAICompatible
-from gateway_plugins.providers.presets import PRESETS
+from gateway_plugins.providers.presets import BY_HAND, PRESETS
 
 ANYWHERE = Path()
 KEY = Secret("sk-1")
@@ -40,25 +41,34 @@ def translated(made: OpenAICompatible, model: str = "m", **fields: Any) -> tuple
     messages = [Message(role="developer", content=[Text(text="be brief")], name="boss")]
     request = ChatRequest(model=model, messages=messages, max_tokens=9, origin="anthropic_messages", **fields)
     dropped = Dropped()
-    return json.loads(OpenAIChat().write_request(request, made.traits(model), dropped)), dropped
+    traits = made.traits(model).resolved(request)
+    return json.loads(OpenAIChat().write_request(request, traits, dropped)), dropped
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name in PRESETS if name not in BY_HAND])
 def test_a_presets_name_is_a_plugins_name(name: str) -> None:
     (point,) = entry_points(group="gateway.plugins", name=name)
     assert point.load() is OpenAICompatible
-    made = provider(name, api_key=KEY)
-    assert made.address == PRESETS[name].base_url
+    own = {} if PRESETS[name].base_url else {"base_url": PRESETS[name].address}
+    made = provider(name, api_key=KEY, **own)
+    assert made.address == (PRESETS[name].base_url or PRESETS[name].address)
     assert bool(made.offers("embeddings")) == PRESETS[name].embeddings
-    assert made.offers("chat") == ("openai_chat",)
+    first = "openai_chat" if PRESETS[name].chat else "openai_responses" if PRESETS[name].responses else None
+    assert next(iter(made.offers("chat")), None) == first
+    assert bool(made.offers("rerank")) == PRESETS[name].rerank
+    assert made.family == name
+    assert ("openai_responses" in made.offers("chat")) is PRESETS[name].responses
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_complete(name: str) -> None:
     preset = PRESETS[name]
-    local = preset.base_url.startswith("http://127.0.0.1:")
-    assert local or preset.base_url.startswith("https://")
-    assert not preset.base_url.endswith("/")
+    assert bool(preset.base_url) != bool(preset.address)
+    address = preset.base_url or preset.address
+    local = address.startswith("http://127.0.0.1:")
+    assert local or address.startswith("https://")
+    assert not address.endswith("/")
+    assert preset.notes or name in BY_HAND
     assert (preset.key_env is None) == local
     assert preset.key_env is None or re.fullmatch(r"[A-Z][A-Z0-9_]+", preset.key_env)
     assert preset.docs.startswith("https://")
@@ -68,7 +78,12 @@ def test_a_preset_is_complete(name: str) -> None:
 def test_a_presets_differences_are_words_that_the_format_knows(name: str) -> None:
     for traits in (PRESETS[name].traits, *(traits for _, traits in PRESETS[name].models)):
         # The same list that checks what a user writes.
-        provider("own", "openai_compatible", base_url="http://127.0.0.1:9", unsupported=tuple(traits.unsupported))
+        provider(
+            "own",
+            "openai_compatible",
+            base_url="http://127.0.0.1:9",
+            unsupported=(*traits.unsupported, *traits.while_reasoning),
+        )
         options = {
             "max_tokens_field",
             "accepts",
@@ -77,14 +92,84 @@ def test_a_presets_differences_are_words_that_the_format_knows(name: str) -> Non
             "reasoning_field",
             "efforts",
             "content",
+            "custom_tools",
+            "thinking_on",
+            "thinking_chunks",
+            "prefix",
+            "tool_call_ids",
         }
         assert traits.options.keys() <= options
 
 
 @pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset.key_env])
 def test_a_service_wants_its_key_and_says_which(name: str) -> None:
-    (problem,) = problems(name)
+    *others, problem = problems(name)
     assert problem.startswith(f"api_key: {PRESETS[name].title} needs a key: set {PRESETS[name].key_env}")
+    assert bool(others) != bool(PRESETS[name].base_url)
+    assert all(other.startswith("base_url: ") and PRESETS[name].address in other for other in others)
+
+
+def test_a_service_that_ended_is_warned_of_unless_another_is_asked_in_its_way() -> None:
+    assert provider("github", api_key=KEY).warnings() == ["GitHub Models ended on 2026-07-30: calls to it will fail"]
+    assert provider("github", base_url="http://127.0.0.1:9").warnings() == []
+    assert provider("groq", api_key=KEY).warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "reasoning", "sent", "lost"),
+    [
+        ("deepseek", "deepseek-flash", Reasoning(effort="none"), {"thinking": {"type": "disabled"}}, False),
+        ("deepseek", "deepseek-flash", Reasoning(effort="max"), {"reasoning_effort": "max"}, False),
+        (
+            "dashscope",
+            "qwen-plus",
+            Reasoning(budget_tokens=500),
+            {"enable_thinking": True, "thinking_budget": 500},
+            False,
+        ),
+        ("dashscope", "qwen-plus", Reasoning(effort="none"), {"enable_thinking": False}, False),
+        ("dashscope", "qwen-plus", Reasoning(effort="high"), {"enable_thinking": True}, True),
+        ("minimax", "MiniMax-M3", Reasoning(effort="low"), {"thinking": {"type": "adaptive"}}, True),
+        ("minimax", "MiniMax-M3", Reasoning(mode="disabled"), {"thinking": {"type": "disabled"}}, False),
+        ("moonshot", "kimi-k2.6", Reasoning(budget_tokens=9), {"thinking": {"type": "enabled"}}, True),
+        ("moonshot", "kimi-k3", Reasoning(effort="medium"), {"reasoning_effort": "low"}, True),
+        ("moonshot", "moonshot-v1-8k", Reasoning(effort="low"), {}, True),
+        ("zai", "glm-4.7", Reasoning(effort="none"), {"thinking": {"type": "disabled"}}, False),
+        ("zai", "glm-5.3", Reasoning(effort="high"), {"reasoning_effort": "high"}, False),
+        ("xai", "grok-4.3", Reasoning(effort="none"), {"reasoning_effort": "none"}, False),
+        ("xai", "grok-4.5", Reasoning(effort="none"), {"reasoning_effort": "low"}, True),
+        ("xai", "grok-4.20-non-reasoning", Reasoning(effort="low"), {}, True),
+    ],
+)
+def test_reasoning_is_asked_for_in_the_providers_own_way(
+    name: str, model: str, reasoning: Reasoning, sent: dict[str, Any], lost: bool
+) -> None:
+    body, dropped = translated(provider(name, api_key=KEY), model, reasoning=reasoning)
+    words = ("thinking", "reasoning_effort", "enable_thinking", "thinking_budget", "reasoning")
+    assert {key: body[key] for key in words if key in body} == sent
+    assert any(field.startswith("reasoning") for field in dropped.reasons) is lost
+
+
+def test_what_has_no_effect_while_a_model_thinks_is_named() -> None:
+    thinking, dropped = translated(provider("deepseek", api_key=KEY), "deepseek-flash", temperature=0.5, user="u1")
+    assert "temperature" not in thinking
+    assert "temperature" in dropped.reasons
+    assert thinking["user_id"] == "u1"
+    plain, dropped = translated(
+        provider("deepseek", api_key=KEY), "deepseek-flash", temperature=0.5, reasoning=Reasoning(effort="none")
+    )
+    assert plain["temperature"] == 0.5
+    assert not dropped
+
+
+def test_what_the_configuration_says_of_a_model_is_heeded() -> None:
+    own = Catalogue({"box/thinker": ModelOverride(efforts=("low", "max"), sampling=False)})
+    context = PluginContext(name="box", use="openai_compatible", catalogue=own)
+    made = OpenAICompatible(OpenAICompatible.Config(base_url="http://127.0.0.1:9/v1"), context)
+    body, dropped = translated(made, "thinker", temperature=1.0, reasoning=Reasoning(effort="high"))
+    assert (body["reasoning_effort"], "temperature" in body) == ("low", False)
+    assert {"temperature", "reasoning.effort"} <= dropped.reasons.keys()
+    assert translated(made, "other", temperature=1.0)[0]["temperature"] == 1.0
 
 
 def test_no_key_is_wanted_where_it_is_given_otherwise() -> None:
