@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from gateway.config import TargetConfig
+from gateway.config import TargetConfig, Timeouts
 from gateway.errors import GatewayError
 from gateway.format import AnyRequest, Dropped, Format
 from gateway.jsonbody import JsonObject
@@ -17,6 +17,7 @@ from gateway.protocol import ChatRequest, Usage
 
 if TYPE_CHECKING:
     from gateway.config import ModelConfig
+    from gateway.decision import Decision
     from gateway.dialect import Dialect
     from gateway.provider import Provider
     from gateway.state import Gateway
@@ -48,7 +49,11 @@ Target = TargetConfig
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One try at one target. Times are seconds since the call began; ``error`` is the message of what went wrong."""
+    """One try at one target. Times are seconds since the call began; ``error`` is the message of what went wrong.
+
+    ``billed`` says that the provider took the request on, so that it costs; ``cost`` is in nano-dollars, None where it
+    is not known.
+    """
 
     target: Target
     started: float
@@ -57,6 +62,9 @@ class Attempt(msgspec.Struct, kw_only=True):
     status: int | None = None
     error: str | None = None
     error_kind: str | None = None
+    billed: bool = False
+    usage: Usage | None = None
+    cost: int | None = None
 
 
 class Reply:
@@ -90,9 +98,14 @@ class Call:
 
     The endpoint fills it in order: the request's own facts at once, ``principal`` by the auth stage, ``targets`` by
     ``route``, ``attempts`` and ``target`` as providers are tried, ``usage``, ``outcome`` and ``error`` as known.
-    ``deadline`` is in seconds since the call began, set where the caller narrowed its time. ``body`` is the caller's,
-    byte for byte. ``cache`` is what a cache said of the call: ``hit``, ``miss``, ``bypass``. A plugin keeps its own
-    data in ``state`` under its name.
+    ``deadline`` is in seconds since the call began; ``limits`` are what the caller narrowed. ``notes`` explain what
+    was decided on the way, ``decision`` how its targets were chosen, None where there was nothing to choose.
+    ``copy_of`` is set on a copy that a plugin sends: the id of the call that it repeats. ``score`` is how good the
+    answer is, between 0 and 1, where a plugin said so. ``body`` is the caller's, byte for byte. ``cost`` is what all
+    billed attempts cost together, in nano-dollars, None where that is not known; ``service_tier`` the provider's word
+    for the tier that answered, ``search_units`` what a reranker bills. ``cache`` is what a cache said of the call:
+    ``hit``, ``miss``, ``bypass``.
+    A plugin keeps its own data in ``state`` under its name.
     """
 
     __slots__ = (
@@ -101,8 +114,11 @@ class Call:
         "body",
         "cache",
         "client",
+        "copy_of",
+        "cost",
         "credential",
         "deadline",
+        "decision",
         "dialect",
         "dropped",
         "ended",
@@ -114,9 +130,11 @@ class Call:
         "headers",
         "id",
         "json_body",
+        "limits",
         "method",
         "model",
         "model_config",
+        "notes",
         "operation",
         "outcome",
         "path",
@@ -125,6 +143,9 @@ class Call:
         "reply_headers",
         "request_cache",
         "response_bytes",
+        "score",
+        "search_units",
+        "service_tier",
         "started",
         "started_at",
         "state",
@@ -172,11 +193,19 @@ class Call:
         self.tags: tuple[str, ...] = ()
         self.model_config: ModelConfig | None = None
         self.deadline: float | None = None
+        self.limits: Timeouts | None = None
+        self.notes: list[str] = []
+        self.decision: Decision | None = None
+        self.copy_of: str | None = None
+        self.score: float | None = None
         self.targets: tuple[Target, ...] = ()
         self.target: Target | None = None
         self.attempts: list[Attempt] = []
         self.dropped = Dropped()
         self.usage: Usage | None = None
+        self.cost: int | None = None
+        self.service_tier: str | None = None
+        self.search_units: int | None = None
         self.answered_model: str | None = None
         self.finish_reason: str | None = None
         self.outcome: Outcome = "open"
@@ -191,6 +220,10 @@ class Call:
         self.upstream_seconds = 0.0
         self.state: dict[str, Any] = {}
         self.request_cache: AnyRequest | None = None
+
+    def note(self, text: str) -> None:
+        """Add a sentence to the explanation of what became of the call."""
+        self.notes.append(text)
 
     @property
     def request(self) -> AnyRequest:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.registry import Gateway
 
 Command = Callable[[argparse.Namespace], int]
-COMMANDS = ("serve", "check", "plugins", "models", "new-plugin", "version")
+COMMANDS = ("serve", "check", "plan", "plugins", "models", "route", "translate", "new-plugin", "version")
 _EPILOG = """Plugins that the configuration switches on add commands of their own: keys (api_keys), logs (audit_log).
 Without -c the configuration is ./gateway.toml, or a built-in one with the echo model if there is no such file."""
 
@@ -109,12 +109,18 @@ def _add_own(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     serve.set_defaults(run=own.serve)
     check = commands.add_parser("check", help="say whether a configuration can be used, and all that is wrong in it")
     check.set_defaults(run=own.check)
+    plan = commands.add_parser("plan", help="show what another configuration would change, for the logged calls too")
+    own.add_plan(plan)
     plugins = commands.add_parser("plugins", help="list what runs, in which order, with which hooks")
     plugins.add_argument("--json", action="store_true", help="print JSON")
     plugins.set_defaults(run=own.plugins)
     models = commands.add_parser("models", help="list the models that clients may ask for")
     models.add_argument("--json", action="store_true", help="print JSON")
     models.set_defaults(run=own.models)
+    route = commands.add_parser("route", help="show where a request would go now and why, without sending it")
+    own.add_route(route)
+    translate = commands.add_parser("translate", help="show what a request becomes at a target, without sending it")
+    own.add_translate(translate)
     new = commands.add_parser("new-plugin", help="write a plugin to begin with, in one file")
     new.add_argument("name", metavar="NAME", help="the plugin's name; the file is NAME.py")
     new.add_argument("--kind", choices=["guard", "provider"], default="guard", help="what it does (default: guard)")

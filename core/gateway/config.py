@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
+from gateway.config_catalogue import read_catalogue
 from gateway.config_models import read_defaults, read_models
 from gateway.config_reader import Reader, nearest
 from gateway.config_syntax import read_toml
 from gateway.errors import ConfigError
+from gateway.health_settings import HealthConfig
 from gateway.secret import Secret
 from gateway.settings import (
     DEFAULT_TIMEOUTS,
@@ -42,7 +44,7 @@ __all__ = [
     "tls_problems",
 ]
 
-SECTIONS = ("server", "plugins", "models", "defaults")
+SECTIONS = ("server", "plugins", "models", "defaults", "catalogue", "health")
 DEFAULT_FILE = Path("gateway.toml")
 
 _HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[\w.-]+)?\])?\Z")
@@ -100,6 +102,8 @@ def parse_config(text: str, *, path: Path | None, folder: Path, plugins: bool = 
     defaults = read_defaults(reader, sections.get("defaults", {}))
     enabled = {name: table.enabled for name, table in tables.items()}
     models = read_models(reader, sections.get("models", {}), defaults, enabled)
+    health = HealthConfig(**reader.fields(sections.get("health", {}), HealthConfig, ("health",)))
+    catalogue = read_catalogue(reader, sections.get("catalogue", {}), models, enabled)
     config = GatewayConfig(
         path=path,
         folder=folder,
@@ -108,6 +112,8 @@ def parse_config(text: str, *, path: Path | None, folder: Path, plugins: bool = 
         plugins=tuple(table for table in tables.values() if table.use),
         models=models,
         defaults=defaults,
+        catalogue=catalogue,
+        health=health,
         warnings=tuple(reader.warnings),
         damaged=reader.damaged,
     )
@@ -163,7 +169,7 @@ def _in_order(problems: list[str]) -> list[str]:
 
 
 def _sections(reader: Reader, tree: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The four tables at the top; what else stands there is a mistake."""
+    """The tables at the top; what else stands there is a mistake."""
     sections: dict[str, dict[str, Any]] = {}
     for name, value in tree.items():
         if name in SECTIONS:
@@ -171,7 +177,9 @@ def _sections(reader: Reader, tree: dict[str, Any]) -> dict[str, dict[str, Any]]
                 sections[name] = value
             else:
                 reader.problem(
-                    (), name, f"expected tables, [{name}{'.<name>' if name in ('plugins', 'models') else ''}]"
+                    (),
+                    name,
+                    f"expected tables, [{name}{'.<name>' if name in ('plugins', 'models', 'catalogue') else ''}]",
                 )
         elif isinstance(value, dict):
             tables = ", ".join(f"[{section}]" for section in SECTIONS)

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import msgspec
 
 from gateway.config_reader import REFUSED, Reader, nearest
-from gateway.settings import ModelConfig, Rescue, TargetConfig, Timeouts
+from gateway.health_settings import BudgetConfig, HedgeConfig
+from gateway.settings import Hold, ModelConfig, Rescue, TargetConfig, Timeouts
 
 Retries = Annotated[int, msgspec.Meta(ge=0, le=10)]
 FORM = 'expected { provider = "…", model = "…" } or "provider/model"'
@@ -18,6 +19,9 @@ class _Defaults(msgspec.Struct, frozen=True, kw_only=True):
     retries: Retries | None = None
     timeouts: Timeouts = Timeouts()
     rescue: Rescue | None = None
+    retry_budget: BudgetConfig = BudgetConfig()
+    hedge: HedgeConfig | None = None
+    hold: Hold | None = None
 
 
 class _ModelTable(_Defaults, frozen=True, kw_only=True):
@@ -26,11 +30,14 @@ class _ModelTable(_Defaults, frozen=True, kw_only=True):
     fallbacks: list[Any] = []
 
 
+MODEL_KEYS = _ModelTable.__struct_fields__
+OWN_KEYS = ("strategy", "retries", "rescue", "hold", "retry_budget", "hedge")
+"""What a model's own table says in place of [defaults], each as a whole."""
+
+
 def read_defaults(reader: Reader, values: Any) -> ModelConfig:
     """What every model has unless its own table says otherwise; a ModelConfig without a name."""
     good = reader.fields(values, _Defaults, ("defaults",))
-    if "rescue" in good:
-        _warn_of_rescue(reader, ("defaults",), good["rescue"])
     return ModelConfig(name="", **good)
 
 
@@ -51,6 +58,7 @@ class _Models:
         self.defaults = defaults
         self.enabled = enabled
         self.good: dict[str, dict[str, Any]] = {}
+        self.extra: dict[str, dict[str, Any]] = {}
         self.targets: dict[str, tuple[TargetConfig, ...]] = {}
 
     def read(self) -> dict[str, ModelConfig]:
@@ -58,11 +66,10 @@ class _Models:
             place = ("models", name)
             if not name:
                 self.reader.problem(place, "", "a model needs a name")
-            good = self.good[name] = self.reader.fields(values, _ModelTable, place)
+            extra = self.extra[name] = {}
+            good = self.good[name] = self.reader.fields(values, _ModelTable, place, rest=extra)
             if good.get("targets") == []:
                 self.reader.problem(place, "targets", "is empty; a model needs at least one target")
-            if "rescue" in good:
-                _warn_of_rescue(self.reader, place, good["rescue"])
             items = enumerate(good.get("targets", ()))
             found = [self._target(name, f"targets[{index}]", item) for index, item in items]
             self.targets[name] = tuple(target for target in found if target is not None)
@@ -72,10 +79,11 @@ class _Models:
         fallbacks: list[TargetConfig] = []
         for index, item in enumerate(good.get("fallbacks", ())):
             fallbacks += self._fallback(name, f"fallbacks[{index}]", item)
-        own = {key: good[key] for key in ("strategy", "retries", "rescue") if key in good}
+        own = {key: good[key] for key in OWN_KEYS if key in good}
         return msgspec.structs.replace(
             self.defaults,
             name=name,
+            extra=self.extra[name],
             targets=self.targets[name],
             fallbacks=tuple(fallbacks),
             timeouts=good.get("timeouts", Timeouts()).over(self.defaults.timeouts),
@@ -127,11 +135,3 @@ class _Models:
             hint = nearest(provider, on) or f"; switch it on with a table [plugins.{provider}]"
             text = f'no plugin of the name "{provider}"{hint}'
         self.reader.problem(("models", model), key, text)
-
-
-def _warn_of_rescue(reader: Reader, place: tuple[str, ...], rescue: Rescue) -> None:
-    if rescue != "error":
-        reader.warnings.append(
-            f'{reader.where(place, "rescue")}: "{rescue}" acts as "error" in this version: a stream that dies midway '
-            "ends with an error event"
-        )

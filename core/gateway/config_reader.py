@@ -84,9 +84,16 @@ class Reader:
             return None
 
     def fields(
-        self, values: Any, kind: type[msgspec.Struct], table: Place, key: str = "", *, also: tuple[str, ...] = ()
+        self,
+        values: Any,
+        kind: type[msgspec.Struct],
+        table: Place,
+        key: str = "",
+        *,
+        also: tuple[str, ...] = (),
+        rest: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Those fields of a Struct that are right in a table; what is wrong is noted."""
+        """Those fields of a Struct that are right in a table; what is wrong is noted. ``rest`` takes unknown keys."""
         if not isinstance(values, dict):
             self.problem(table, key, f"expected a table, got {found(values, kind, key)}")
             return {}
@@ -104,6 +111,8 @@ class Reader:
                 got = self.value(value, fields[name].type, table, inner)
                 if got is not REFUSED:
                     read[fields[name].name] = got
+            elif rest is not None:
+                rest[name] = value
             elif name != tag_key or value != tag:
                 known = (*fields, *also)
                 self.problem(table, inner, f"unknown key{nearest(name, known) or known_names(known)}")
@@ -127,6 +136,9 @@ class Reader:
                 if isinstance(value, dict):
                     got = self.struct(value, inner, table, key)
                     return REFUSED if got is None else got
+                from_text = getattr(inner, "from_text", None)  # a Struct that may be written in one word
+                if from_text is not None and isinstance(value, str) and (read := from_text(value)) is not None:
+                    return read
             elif origin in _LISTS and isinstance(value, list) and (origin is not tuple or args[1:] == (...,)):
                 items = [self.value(item, args[0], table, f"{key}[{place}]") for place, item in enumerate(value)]
                 return self._sized(items, items, origin, metas, kind, table, key)

@@ -74,7 +74,7 @@ def expected(kind: Any) -> str:
             bounds = [_bound(mark) for mark in marks if isinstance(mark, msgspec.Meta)]
             words.append(" ".join([expected(inner), *filter(None, bounds)]))
         elif isinstance(option, type) and issubclass(option, msgspec.Struct):
-            words.append("a table")
+            words.append(getattr(option, "written_form", "a table"))
         else:
             origin = get_origin(option) or option
             words.append(_WORDS.get(origin) or str(getattr(origin, "__name__", origin)))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from gateway.body import drain, read_body
 from gateway.call import Call, RawHeaders, Reply
-from gateway.credentials import credential_of
+from gateway.choosing import choose
+from gateway.credentials import credential_of, without_keys
 from gateway.errors import (
     ClientLeft,
     GatewayError,
@@ -19,13 +21,16 @@ from gateway.errors import (
 )
 from gateway.format import Format
 from gateway.forward import forward
+from gateway.outgoing import caller_limits
 from gateway.protocol import ChatRequest
+from gateway.relay import Relay
 from gateway.response import head_of, request_id_of
+from gateway.settings import least
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from gateway.dialect import Dialect
+    from gateway.dialect import Dialect, Framing
     from gateway.state import Gateway
 
 log = logging.getLogger("gateway")
@@ -71,6 +76,7 @@ class Exchange:
         self.reply: Reply | None = None
         self.head_sent = False
         self.body_read = False
+        self._framing: Framing | None = None
         self._cause: GatewayError | None = None
         self.task: asyncio.Task[Any] | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -84,7 +90,7 @@ class Exchange:
             id=request_id_of(headers),
             method=scope["method"],
             path=scope["path"],
-            query=scope["query_string"],
+            query=without_keys(scope["query_string"], endpoint.dialect.key_parameters),
             headers=headers,
             client=client[0] if client else "",
         )
@@ -141,7 +147,8 @@ class Exchange:
         pipeline = gateway.pipeline
         if call.method != "POST":
             raise MethodNotAllowed(f"{call.path} takes POST, not {call.method}.", headers=(("allow", "POST"),))
-        call.credential = credential_of(self.scope["headers"])
+        scope = self.scope
+        call.credential = credential_of(scope["headers"], scope["query_string"], call.dialect.key_parameters)
         await pipeline.authenticate(call)
         call.body = await read_body(self.receive, call.headers, gateway.config.server, self.scope.get("gateway.cycle"))
         self.body_read = True
@@ -149,7 +156,7 @@ class Exchange:
         self._understand()
         reply, place = await pipeline.on_request(call)
         if reply is None:
-            self._route()
+            choose(call)
             reply = await forward(call)
         self.reply = reply
         await pipeline.on_response(call, reply, place)
@@ -170,35 +177,56 @@ class Exchange:
         call.strict = gateway.config.server.strict or call.header(b"x-gateway-strict") in ("1", "true")
         if (tags := call.header(b"x-gateway-tags")) is not None:
             call.tags = tuple(tag.strip() for tag in tags.split(",") if tag.strip())[:16]
-        if (milliseconds := call.header(b"x-gateway-timeout-ms")) is not None:
-            if not milliseconds.isascii() or not milliseconds.isdigit() or int(milliseconds) == 0:
-                raise InvalidRequest("x-gateway-timeout-ms must be a positive whole number of milliseconds.")
-            call.deadline = int(milliseconds) / 1000
+        call.limits = caller_limits(call)
+        total = least(call.model_config.timeouts.total, None if call.limits is None else call.limits.total)
+        if total is not None:
+            # The model's own limit is for the whole call: a fallback has what is left of it.
+            call.deadline = total
         call.targets = call.model_config.targets
-
-    def _route(self) -> None:
-        call = self.call
-        assert call.model_config is not None
-        chosen = call.gateway.pipeline.route(call)
-        if chosen is not None:
-            call.targets = tuple(chosen)
-        call.targets += call.model_config.fallbacks
 
     async def _respond(self, reply: Reply) -> None:
         call, send = self.call, self.send
         call.status = reply.status
         call.first_byte = call.elapsed()
         head = head_of(call, reply)
+        if reply.stream is not None and (framing := call.dialect.framing(call)) is not None:
+            self._framing = framing
+            head = [(b"content-type", framing.content_type), *(pair for pair in head if pair[0] != b"content-type")]
         self.head_sent = True
         await send({"type": "http.response.start", "status": reply.status, "headers": head})
         if reply.stream is None:
             call.response_bytes = len(reply.body)
             await send({"type": "http.response.body", "body": reply.body})
             return
+        if self._framing is not None:
+            await self._respond_framed(reply.stream, self._framing)
+            return
+        cycle: Any = self.scope.get("gateway.cycle")
+        # Unless a plugin wrapped the stream, and on our own front, chunks go from one connection to the other directly.
+        relay = reply.stream if isinstance(reply.stream, Relay) and cycle is not None else None
+
+        def write(chunk: bytes) -> bool:
+            call.response_bytes += len(chunk)
+            on: bool = cycle.push(chunk)
+            return on
+
         async for chunk in reply.stream:
             call.response_bytes += len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if relay is not None:
+                await relay.push(write)
+                await cycle.writable()
         await send({"type": "http.response.body", "body": b""})
+
+    async def _respond_framed(self, stream: AsyncIterator[bytes], framing: Framing) -> None:
+        async for events in stream:
+            if chunk := framing.feed(events):
+                self.call.response_bytes += len(chunk)
+                await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
+        # A provider's own error event has passed: nothing may end it well.
+        last = framing.end() if self.call.error is None else b""
+        self.call.response_bytes += len(last)
+        await self.send({"type": "http.response.body", "body": last})
 
     async def _fail(self, error: GatewayError) -> None:
         """Tell the caller of an error in its own dialect, as far as the wire still allows."""
@@ -212,6 +240,8 @@ class Exchange:
             call.outcome = "interrupted"
             if self._streamed():
                 event = call.format.stream_writer(_NO_REQUEST).write_error(error, call.id)
+                if self._framing is not None:
+                    event = self._framing.feed(event)
                 call.response_bytes += len(event)
                 await self.send({"type": "http.response.body", "body": event})
             return

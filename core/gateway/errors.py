@@ -272,10 +272,9 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamRejected(UpstreamError):
-    """The provider answered with an error: its status, kind, message and code, read by its format.
+    """The provider answered with an error, read by its format; ``body`` is its own body, at most 64 KiB."""
 
-    ``body`` is the provider's own body, at most 64 KiB, for the audit log and the same-dialect lane.
-    """
+    another_key: bool = False  # it is the fault of one key among several, and another is fit
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
@@ -17,6 +18,8 @@ from gateway.errors import GatewayError, PluginFailed
 
 if TYPE_CHECKING:
     from gateway.call import Call, Reply, Target
+    from gateway.config import ModelConfig
+    from gateway.plugin import Plugin
 
 log = logging.getLogger("gateway.pipeline")
 
@@ -29,7 +32,7 @@ RouteHook = Callable[["Call"], "Sequence[Target] | None"]
 class Pipeline:
     """The hooks of one configuration, in pipeline order; ``on_response`` in reverse."""
 
-    __slots__ = ("_auth", "_complete", "_request", "_response", "_route")
+    __slots__ = ("_auth", "_complete", "_observe", "_request", "_response", "_route", "_route_for", "_settled")
 
     def __init__(self, hooks: pluggy.HookRelay, stages: dict[str, str]) -> None:
         """``stages`` maps the plugins' names, in pipeline order, to their stages."""
@@ -56,9 +59,12 @@ class Pipeline:
         self._route: tuple[tuple[str, RouteHook], ...] = tuple(
             (i.plugin_name, cast(RouteHook, _bound(i, "call"))) for i in _sorted(hooks.route, order)
         )
+        self._route_for: dict[str, tuple[tuple[str, RouteHook], ...]] = {}
+        self._settled: set[str] = set()
         self._complete: tuple[tuple[str, OnComplete], ...] = tuple(
             (i.plugin_name, cast(OnComplete, _bound(i, "call", "reply"))) for i in _sorted(hooks.on_complete, order)
         )
+        self._observe = tuple(hook for hook in self._complete if stages[hook[0]] == "observe")
 
     @property
     def authenticates(self) -> bool:
@@ -88,9 +94,38 @@ class Pipeline:
                 return reply, place
         return None, _BEHIND_ALL
 
-    def route(self, call: Call) -> Sequence[Target] | None:
-        """The first answer of the route hook, or None."""
-        for name, hook in self._route:
+    def plan_routes(
+        self, plugins: dict[str, Plugin], models: dict[str, ModelConfig], asked: AbstractSet[tuple[str, str]]
+    ) -> None:
+        """Keep for each model only the plugins that have a say: its strategy's, and those that wrap it or name none.
+
+        ``asked`` holds the pairs (model, plugin) with Options.
+        """
+        plain = [hook for hook in self._route if not (plugins[hook[0]].wraps or plugins[hook[0]].strategies)]
+        for model in models.values():
+            own = [hook for hook in self._route if model.strategy in plugins[hook[0]].strategies]
+            around = [hook for hook in self._route if plugins[hook[0]].wraps and (model.name, hook[0]) in asked]
+            around.sort(key=lambda hook: plugins[hook[0]].wraps)
+            self._route_for[model.name] = tuple(dict.fromkeys((*around, *plain, *own)))
+            if not around and not plain:
+                self._settled.add(model.name)
+        # What is addressed directly has one target and no table.
+        self._route = tuple(plain)
+
+    def settled(self, model: str) -> bool:
+        """Whether nothing but a strategy has a say for this model: then a single target is no question."""
+        return model in self._settled or (not self._route and model not in self._route_for)
+
+    def route(self, call: Call, past: str | None = None) -> Sequence[Target] | None:
+        """The first answer of the route hook, or None. ``past`` is a plugin's name: only those behind it are asked.
+
+        A plugin that changes what others answer asks for their answer so.
+        """
+        assert call.model_config is not None
+        hooks = self._route_for.get(call.model_config.name, self._route)
+        if past is not None:
+            hooks = hooks[next((place for place, hook in enumerate(hooks, 1) if hook[0] == past), 0) :]
+        for name, hook in hooks:
             try:
                 targets = hook(call)
             except GatewayError:
@@ -113,8 +148,11 @@ class Pipeline:
                     raise _failed(name, "on_response", error) from error
 
     def on_complete(self, call: Call, reply: Reply | None) -> None:
-        """Tell every plugin once; one that raises is logged and does not hinder the others."""
-        for name, hook in self._complete:
+        """Tell every plugin once; one that raises is logged and does not hinder the others.
+
+        A copy is no call of its caller's: only observers hear of it, so that it counts against nobody's limits.
+        """
+        for name, hook in self._complete if call.copy_of is None else self._observe:
             try:
                 hook(call, reply)
             except Exception:

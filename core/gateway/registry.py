@@ -15,6 +15,7 @@ from gateway.dialect import Dialect
 from gateway.errors import ConfigError
 from gateway.format import Format
 from gateway.loading import DEFAULTS, CannotLoad, entry_point_names, load_format, load_plugin_class
+from gateway.model_options import read_options
 from gateway.plugin import STAGES, Plugin, PluginContext, Stage
 from gateway.provider import Provider, format_name
 from gateway.state import Gateway, Lane, PluginRecord
@@ -35,17 +36,18 @@ def build(config: GatewayConfig, previous: Gateway | None = None) -> Gateway:
     not empty a cache, reset a limit or close a pool.
     """
     reader = config.reader()
-    seen: list[tuple[Stage, type[Plugin]]] = []
+    seen: list[tuple[str, Stage, type[Plugin]]] = []
     records = _load(config, previous, reader, seen)
     manager = _register(records, config, reader)
     # A plugin whose settings are wrong counts as there, or its mistake would be told twice, the second time as another.
-    _check_auth(config, {stage for stage, _ in seen}, reader)
-    _check_strategies(config, sorted({word for _, cls in seen for word in cls.strategies}), reader)
+    _check_auth(config, {stage for _, stage, _ in seen}, reader)
+    _check_strategies(config, sorted({word for _, _, cls in seen for word in cls.strategies}), reader)
+    options = read_options(config, [(name, cls) for name, _, cls in seen], reader)
     _check_targets(config, records, reader)
     lanes = _lanes(records, manager, reader) if not reader.problems else {}
     if reader.problems:
         raise ConfigError(list(dict.fromkeys(reader.problems)))
-    gateway = Gateway(config, records, manager, lanes)
+    gateway = Gateway(config, records, manager, lanes, options, previous)
     gateway.warnings += reader.warnings
     for record in records:
         where = ("plugins", record.name)
@@ -59,7 +61,7 @@ def build(config: GatewayConfig, previous: Gateway | None = None) -> Gateway:
 
 
 def _load(
-    config: GatewayConfig, previous: Gateway | None, reader: Reader, seen: list[tuple[Stage, type[Plugin]]]
+    config: GatewayConfig, previous: Gateway | None, reader: Reader, seen: list[tuple[str, Stage, type[Plugin]]]
 ) -> list[PluginRecord]:
     named = {table.name for table in config.plugins}
     defaults = [PluginTable(name=name, use=name) for name in sorted(entry_point_names(DEFAULTS)) if name not in named]
@@ -68,7 +70,7 @@ def _load(
     for place, table in enumerate((*config.plugins, *defaults)):
         if not table.enabled or (found := _found(table, config, reader)) is None:
             continue
-        seen.append(found)
+        seen.append((table.name, *found))
         record = _record(table, place, found, config, old.get(table.name), reader)
         if record is not None:
             records.append(record)
@@ -103,7 +105,13 @@ def _record(
     settings = reader.struct(table.values, cls.Config, where, also=PLUGIN_KEYS)
     if settings is None:
         return None
-    context = PluginContext(name=table.name, use=table.use, folder=config.folder, workers=config.server.workers)
+    context = PluginContext(
+        name=table.name,
+        use=table.use,
+        folder=config.folder,
+        workers=config.server.workers,
+        catalogue=config.catalogue.of(table.name if issubclass(cls, Provider) else None),
+    )
     default = table.name in entry_point_names(DEFAULTS)
     if old and type(old.plugin) is cls and old.plugin.config == settings and old.plugin.context == context:
         return PluginRecord(table.name, table.use, stage, place, old.plugin, default=default, life=old.life)

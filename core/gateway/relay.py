@@ -1,120 +1,222 @@
-"""A provider's stream on its way to the caller."""
+"""A provider's stream on its way to the caller, and what becomes of it when the provider dies."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gateway.books import settle
-from gateway.errors import UpstreamDisconnected, UpstreamError
+from gateway.attempt import Try
+from gateway.errors import GatewayError, UpstreamError
+from gateway.protocol import End
+from gateway.rescue import Said, Splice
+from gateway.resumed import Rejoined, continued, may_prefill
+from gateway.source import Source
+from gateway.spent import added, spent_by
 
 if TYPE_CHECKING:
-    from gateway.call import Attempt, Call
-    from gateway.state import Lane
-    from gateway.upstream import UpstreamReply
+    from gateway.call import Call
+    from gateway.format import StreamWriter
+    from gateway.ladder import Ladder, Step
+    from gateway.protocol import Usage
 
-LINGER_SECONDS = 0.5
-"""How long to wait for the end of an answer whose last event has arrived, so that its connection can be used again."""
+MOST_REMEMBERED = 8 * 1024 * 1024
+"""How many bytes of a stream are kept, so that it can be told on; beyond, it cannot."""
 
 
 class Relay:
-    """An async iterator of chunks of whole events; an error before the first one is raised by ``prime``."""
+    """An async iterator of chunks of whole events; an error before the first one is raised by ``prime``.
 
-    def __init__(self, call: Call, lane: Lane, answer: UpstreamReply, attempt: Attempt) -> None:
+    With ``rescue = "resume"`` what was sent is remembered, and a stream that breaks goes on with another answer. With
+    ``"hold"`` the first events are kept back for a moment, in which a break costs nothing.
+    """
+
+    def __init__(self, call: Call, ladder: Ladder, attempt: Try) -> None:
+        assert call.model_config is not None
         self._call = call
-        self._answer = answer
-        self._attempt = attempt
-        self._chunks = answer.chunks()
-        self._translator = lane.translator.stream(call)
-        self._passes_errors = lane.wire.name == call.format.name
-        self._first = b""
+        self._ladder = ladder
+        self._source = Source(call, attempt, attempt.lane.translator.stream(call))
+        self._waiting: deque[bytes] = deque()
+        self._pending: asyncio.Task[bytes | None] | None = None
         self._ended = False
         self._open = True
+        rescue = call.model_config.rescue
+        self._hold = call.model_config.hold if rescue == "hold" else None
+        self._sent: list[bytes] | None = [] if rescue == "resume" else None
+        self._sent_bytes = 0
+        self._spent: Usage | None = None
 
     async def prime(self) -> None:
         """Wait for the first bytes that the caller will see; an error before them may still be tried elsewhere."""
-        self._first = await self._next()
-        self._attempt.first_byte = self._call.elapsed()
-        if (error := self._translator.error) is not None:
-            raise error
+        first = await self._source.next()
+        self._source.attempt.first_token()
+        self._ended = first is None
+        self._waiting.append(first or b"")
+        if self._hold is not None and not self._ended:
+            try:
+                await self._hold_back(self._hold.tokens, self._hold.milliseconds / 1000)
+            except BaseException:
+                if self._pending is not None:
+                    self._pending.cancel()
+                raise
+
+    async def _hold_back(self, tokens: int, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        held = self._waiting[0].count(b"\n\n")
+        while held < tokens and (left := until - loop.time()) > 0:
+            # The read is not cancelled when the time is up, for that would cut the connection: it stays for later.
+            self._pending = loop.create_task(self._source.next())
+            done, _ = await asyncio.wait((self._pending,), timeout=left)
+            if not done:
+                return
+            task, self._pending = self._pending, None
+            chunk = task.result()
+            if chunk is None:
+                self._ended = True
+                return
+            self._waiting.append(chunk)
+            held += chunk.count(b"\n\n")
 
     def __aiter__(self) -> Relay:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._first:
-            first, self._first = self._first, b""
-            return first
+        if self._waiting:
+            return self._remember(self._waiting.popleft())
         if self._ended:
             raise StopAsyncIteration
-        return await self._next()
+        try:
+            if self._pending is not None:
+                task, self._pending = self._pending, None
+                chunk = await task
+            else:
+                chunk = await self._source.next()
+        except UpstreamError as error:
+            chunk = await self._rescue(error)
+        if chunk is None:
+            self._ended = True
+            raise StopAsyncIteration
+        return self._remember(chunk)
 
     async def push(self, write: Callable[[bytes], bool]) -> None:
         """Hand chunks to ``write`` as they arrive, without a task's turn for each, as long as it returns True.
 
         Returns at whatever is not the next chunk of a good stream, and iterating tells what it is.
         """
-        translator = self._translator
-        if self._first or self._ended or translator.complete or translator.error is not None:
+        source = self._source
+        if self._waiting or self._pending is not None or self._ended or not source.flows:
             return
-        feed = translator.feed
+        feed = source.feed
+        remember = None if self._sent is None else self._remember
 
         def take(data: bytes) -> bool:
             out = feed(data)
-            return (not out or write(out)) and not translator.complete and translator.error is None
+            if not out:
+                return source.flows
+            if remember is not None:
+                remember(out)
+            return write(out) and source.flows
 
-        await self._answer.follow(take)
-
-    async def _next(self) -> bytes:
-        translator = self._translator
-        if (error := translator.error) is not None:
-            if not self._passes_errors:
-                raise error
-            # The provider's own error event went out as it came; nothing may follow it.
-            self._call.error = error
-            raise StopAsyncIteration
-        if translator.complete:
-            await self._linger()
-            raise StopAsyncIteration
-        async for data in self._chunks:
-            out = translator.feed(data)
-            if out or translator.error is not None:
-                return out
-            if translator.complete:
-                break
-        self._ended = True
-        out = translator.close()
-        if not translator.complete:
-            if out:
-                self._ended = False
-                self._chunks = _nothing()
-                return out
-            raise UpstreamDisconnected(f"{self._attempt.target} ended the stream before it was complete.")
-        return out
-
-    async def _linger(self) -> None:
-        self._ended = True
-        try:
-            async with asyncio.timeout(LINGER_SECONDS):
-                async for _ in self._chunks:
-                    pass
-        except (TimeoutError, UpstreamError):
-            pass
+        await source.follow(take)
 
     def close(self) -> None:
         """Give the connection back, or cut it if the answer is unfinished; note what is known. Safe to call twice."""
         if not self._open:
             return
         self._open = False
-        self._answer.close()
-        call, facts = self._call, self._translator.facts()
-        call.usage, call.answered_model, call.finish_reason = facts.usage, facts.model, facts.finish_reason
+        if self._pending is not None:
+            self._pending.cancel()
+        call, facts = self._call, self._source.facts()
+        self._source.close()
+        usage = facts.usage
+        call.usage = usage if self._spent is None or usage is None else added(self._spent, usage)
+        call.answered_model, call.finish_reason = facts.model, facts.finish_reason
         call.service_tier = facts.service_tier
-        settle(call, self._attempt, facts.usage, facts.service_tier)
-        self._attempt.ended = call.elapsed()
 
+    def _remember(self, chunk: bytes) -> bytes:
+        if self._sent is not None:
+            self._sent.append(chunk)
+            self._sent_bytes += len(chunk)
+            if self._sent_bytes > MOST_REMEMBERED:
+                self._sent = None
+        return chunk
 
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
+    # -- the rescue ----------------------------------------------------------------------------------------------
+
+    async def _rescue(self, error: UpstreamError) -> bytes | None:
+        """The next chunk of a stream that broke, from wherever it can come; raises ``error`` where it cannot."""
+        source, call = self._source, self._call
+        said = self._said(error)
+        if said is None:
+            return self._give_up(error, source)
+        if said.finish is not None and said.choices <= said.finished:
+            # All was said; only the end mark is missing.
+            source.attempt.failed(error, source.facts().usage, billed=True)
+            self._ended = True
+            return self._writer(said).write(End())
+        lost = spent_by(said, source.facts().usage, call.body)
+        source.fail(error, lost)
+        self._spent = lost if self._spent is None else added(self._spent, lost)
+        while (step := self._ladder.after_break(error)) is not None:
+            words = said.prefill() if may_prefill(call, step.target, said) else None
+            for given in (None,) if words is None else (words, None):
+                splice = Splice(said, prefilled=given is not None, spent=self._spent)
+                found = await self._go_on(step, splice, said, given)
+                if not isinstance(found, GatewayError):
+                    call.note(f"the stream broke ({error.message}) and went on with {step.target}")
+                    return found
+                call.note(f"{step.target} could not go on with the stream: {found.message}")
+        # What the rescue failed with never hides what broke.
+        return self._give_up(error, source)
+
+    async def _go_on(self, step: Step, splice: Splice, said: Said, words: str | None) -> bytes | GatewayError | None:
+        call = self._call
+        attempt = Try(call, step)
+        try:
+            await attempt.begin(continued(call.request, words))
+            rejoined = Rejoined(step.lane.wire.stream_reader(), self._writer(said), splice)
+            source = Source(call, attempt, rejoined, translated=True)
+            out = await source.next()
+            attempt.first_token()
+        except GatewayError as error:
+            attempt.failed(error, billed=attempt.answer is not None and attempt.attempt.status == 200)
+            return error
+        except BaseException:
+            attempt.left("Nobody waited for it any more.", billed=attempt.answer is not None)
+            raise
+        self._source = source
+        return out
+
+    def _said(self, error: UpstreamError) -> Said | None:
+        """What the caller has, where it can be told on."""
+        if self._sent is None:
+            return None
+        reader = self._call.format.stream_reader()
+        try:
+            said = Said([event for chunk in self._sent for event in reader.feed(chunk)])
+        except GatewayError:
+            return None
+        obstacle = said.obstacle()
+        if obstacle is not None:
+            self._call.note(f"the stream broke ({error.message}) and cannot go on elsewhere: {obstacle}")
+            return None
+        return said
+
+    def _writer(self, said: Said) -> StreamWriter:
+        """A writer that stands where the caller's stream broke off."""
+        writer = self._call.format.stream_writer(self._call.request, self._call.dropped)
+        for event in said.events:
+            writer.write(event)
+        return writer
+
+    def _give_up(self, error: UpstreamError, source: Source) -> bytes:
+        """Let the caller see the error: the provider's own event where the bytes pass, else it is raised."""
+        source.fail(error, source.facts().usage)
+        self._ended = True
+        if source.error_event:
+            # Nothing may follow it.
+            self._call.error = error
+            return source.error_event
+        raise error

@@ -7,6 +7,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from gateway.catalogue import dollars
+from gateway.explained import decision_line, wants_explanation
+
 if TYPE_CHECKING:
     from gateway.call import Call, RawHeaders, Reply
 
@@ -35,10 +38,16 @@ def head_of(call: Call, reply: Reply) -> RawHeaders:
     if target is not None and reply.source == "upstream":
         head.append((b"x-gateway-provider", _latin(target.provider)))
         head.append((b"x-gateway-model", _latin(target.model)))
+    if call.cost is not None and reply.stream is None:
+        head.append((b"x-gateway-cost", dollars(call.cost).encode()))
     if call.attempts:
         head.append((b"x-gateway-attempts", str(len(call.attempts)).encode()))
     if call.dropped:
         head.append((b"x-gateway-dropped", _latin(", ".join(call.dropped.reasons))[:_LONGEST_DROPPED]))
+    if b"x-gateway-explain" in call.headers and wants_explanation(call):
+        line = decision_line(call)
+        if line is not None:
+            head.append((b"x-gateway-decision", line))
     overhead = max(0.0, call.elapsed() - call.upstream_seconds) * 1000
     head.append((b"x-gateway-overhead-ms", b"%.2f" % overhead))
     return head

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from gateway.catalogue import Catalogue
 from gateway.config_reader import Reader
+from gateway.health_settings import BudgetConfig, HealthConfig, HedgeConfig
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -32,6 +34,20 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             idle=below.idle if self.idle is None else self.idle,
             total=below.total if self.total is None else self.total,
         )
+
+    def within(self, bounds: Timeouts) -> Timeouts:
+        """These limits, none above ``bounds``'s."""
+        return Timeouts(
+            connect=least(self.connect, bounds.connect),
+            first_token=least(self.first_token, bounds.first_token),
+            idle=least(self.idle, bounds.idle),
+            total=least(self.total, bounds.total),
+        )
+
+
+def least(one: float | None, other: float | None) -> float | None:
+    """The smaller of two limits, either of which may be unset."""
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 DEFAULT_TIMEOUTS = Timeouts(connect=10.0, first_token=120.0, idle=120.0, total=600.0)
@@ -69,23 +85,42 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One entry of ``targets``: ``{ provider = "openai", model = "gpt-4o", weight = 9 }``, or ``"openai/gpt-4o"``.
 
-    A weight of 0 is for a target that only stands in for others.
+    A weight of 0 is for a target that only stands in for others. ``base_model`` is what a deployment's or alias's
+    ``model`` really is, for the catalogue. ``max_in_flight`` calls it takes at a time, from all workers together;
+    ``queue`` more wait. Unset is what the provider's table says.
     """
 
+    written_form: ClassVar[str] = '{ provider = "…", model = "…" } or "provider/model"'
     provider: Annotated[str, msgspec.Meta(min_length=1)]
     model: Annotated[str, msgspec.Meta(min_length=1)]
     weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     timeouts: Timeouts = Timeouts()
+    base_model: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    max_in_flight: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    queue: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}"
+
+    @classmethod
+    def from_text(cls, text: str) -> TargetConfig | None:
+        """A target written ``provider/model``; None where it is not."""
+        provider, slash, model = text.partition("/")
+        return cls(provider=provider, model=model) if slash and provider and model else None
 
 
 Rescue = Literal["resume", "hold", "error"]
 
 
+class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``hold``: how much of a stream is kept back with ``rescue = "hold"``: so many events, or milliseconds."""
+
+    tokens: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 20
+    milliseconds: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 1000
+
+
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """``[models.<name>]``, with ``[defaults]`` already folded in."""
+    """``[models.<name>]``, with ``[defaults]`` already folded in. ``extra`` are keys that only routing plugins know."""
 
     name: str
     strategy: str = "ordered"
@@ -94,6 +129,10 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
     timeouts: Timeouts = Timeouts()
     rescue: Rescue = "error"
+    hold: Hold = Hold()
+    retry_budget: BudgetConfig = BudgetConfig()
+    hedge: HedgeConfig | None = None
+    extra: dict[str, Any] = {}
 
 
 class PluginTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +163,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     plugins: tuple[PluginTable, ...] = ()
     models: dict[str, ModelConfig] = {}
     defaults: ModelConfig = ModelConfig(name="")
+    catalogue: Catalogue = msgspec.field(default_factory=Catalogue)
+    health: HealthConfig = HealthConfig()
     warnings: tuple[str, ...] = ()
     damaged: bool = False
 

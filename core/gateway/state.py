@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from gateway.config import GatewayConfig, ModelConfig, TargetConfig
 from gateway.credentials import credential_of
 from gateway.dialect import Dialect
 from gateway.errors import GatewayError, ModelNotFound
+from gateway.health import Health
+from gateway.health_checks import HealthChecks
 from gateway.pipeline import Pipeline
 from gateway.plugin import Plugin, Stage
 from gateway.provider import Provider
@@ -21,6 +24,7 @@ from gateway.upstream import preload
 if TYPE_CHECKING:
     from gateway.call import Principal
     from gateway.format import Format
+    from gateway.needs import Limits
     from gateway.translation import Translator
 
 log = logging.getLogger("gateway")
@@ -73,7 +77,13 @@ class Gateway:
         records: list[PluginRecord],
         manager: pluggy.PluginManager,
         lanes: dict[tuple[str, str], Lane],
+        options: dict[tuple[str, str], Any] | None = None,
+        previous: Gateway | None = None,
     ) -> None:
+        """``options`` holds what ``[models.*]`` says to routing plugins, by model and plugin.
+
+        What ``previous`` has learned of the health of targets is taken over.
+        """
         self.config = config
         self.records = records
         self.manager = manager
@@ -82,10 +92,16 @@ class Gateway:
         self.warnings: list[str] = list(config.warnings)
         self.providers: dict[str, Provider] = {r.name: r.plugin for r in records if isinstance(r.plugin, Provider)}
         self.dialects: list[Dialect] = [r.plugin for r in records if isinstance(r.plugin, Dialect)]
+        self.options = options or {}
         self.pipeline = Pipeline(manager.hook, {record.name: record.stage for record in records})
+        self.pipeline.plan_routes({r.name: r.plugin for r in records}, config.models, self.options.keys())
+        self._scorers = [scored for r in records if (scored := getattr(r.plugin, "scored", None))]
         self._identify = [
             identify for r in records if r.stage == "auth" and (identify := getattr(r.plugin, "identify", None))
         ]
+        self.health: Health = Health(config, self.providers, None if previous is None else previous.health)
+        self.health_checks = HealthChecks(self)
+        self.limits: dict[tuple[str, str], Limits] = {}
         self.calls = 0
         self.retired = False
 
@@ -103,6 +119,7 @@ class Gateway:
                 retries=defaults.retries,
                 timeouts=defaults.timeouts,
                 rescue=defaults.rescue,
+                hold=defaults.hold,
             )
         raise ModelNotFound(f"The model {name!r} does not exist here{self._near(name, principal)}", param="model")
 
@@ -119,12 +136,20 @@ class Gateway:
         names += [f"{name}/{model}" for name, provider in self.providers.items() for model in provider.models]
         return names if principal is None else [name for name in names if principal.may_use(name)]
 
-    def authenticate(self, scope: Any) -> Principal | None:
+    def score(self, call_id: str, value: float) -> None:
+        """Tell how good the answer to a call was, between 0 and 1, some time after it: experiments compare scores.
+
+        A plugin that knows it while the call is open sets ``call.score``. Plugins with a method ``scored`` hear of it.
+        """
+        for scored in self._scorers:
+            scored(call_id, min(1.0, max(0.0, value)))
+
+    def authenticate(self, scope: Any, key_parameters: Sequence[bytes] = ()) -> Principal | None:
         """Who sends this request, for routes of a plugin's own; None where no key is asked for.
 
-        Raises AuthenticationFailed as a call would.
+        Raises AuthenticationFailed as a call would. ``key_parameters`` are those of a Dialect.
         """
-        credential = credential_of(scope["headers"])
+        credential = credential_of(scope["headers"], scope.get("query_string", b""), key_parameters)
         principal: Principal | None = None
         for identify in self._identify:
             principal = identify(credential)
@@ -135,6 +160,7 @@ class Gateway:
         if any(provider.connects for provider in self.providers.values()):
             preload()
         started: list[PluginRecord] = []
+        self.health.hold()
         for record in self.records:
             record.life.holders += 1
         try:
@@ -143,12 +169,15 @@ class Gateway:
                     await _call_own(record, "startup", gateway=self)
                     record.life.started = True
                     started.append(record)
+            self.health_checks.start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Let the plugins go; those that no other Gateway holds are shut down, in reverse order."""
+        await self.health_checks.stop()
+        self.health.let_go()
         for record in reversed(self.records):
             record.life.holders -= 1
             if record.life.holders > 0 or not record.life.started:
@@ -164,12 +193,14 @@ class Gateway:
     def render_error(self, path: str, error: GatewayError, request_id: str) -> bytes:
         """An error's body for a path that no dialect owns: the one with the longest common beginning speaks.
 
-        Among equals it is the one with the most endpoints: the one that a stranger most likely speaks.
+        Among equals it is the one with the most endpoints, but for those whose paths name a model: the one that a
+        stranger most likely speaks.
         """
         from gateway.loading import load_format  # noqa: PLC0415  # cached; only on this rare path
 
+        counted = [(d, sum("{" not in e.path for e in d.endpoints)) for d in self.dialects]
         best = max(
-            ((e.path, e.format, len(d.endpoints)) for d in self.dialects for e in d.endpoints),
+            ((e.path, e.format, plain) for d, plain in counted for e in d.endpoints),
             key=lambda place: (_common(place[0], path), place[2]),
             default=("", "", 0),
         )

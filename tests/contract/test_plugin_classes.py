@@ -23,8 +23,13 @@ PLUGIN_POINTS = {name: target for target, name in {t: n for n, t in reversed(REG
 
 # The settings without which a plugin has a right to refuse.
 NEEDED = {
+    "gemini": 'api_key = "k"',
+    "vertex": 'project = "p-1"',
     "anthropic": 'api_key = "sk-invented"',
     "api_keys": '[[plugins.api_keys.keys]]\nname = "someone"\nkey = "sk-invented"',
+    "azure": 'base_url = "https://r.openai.azure.com"\napi_key = "key-of-nobody"',
+    "bedrock": 'region = "us-east-1"',
+    "cohere": 'api_key = "key-of-nobody"',
     "openai": 'api_key = "sk-invented"',
     "openai_compatible": 'base_url = "http://127.0.0.1:9/v1"',
 }

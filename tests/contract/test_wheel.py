@@ -55,6 +55,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+def test_the_wheel_carries_the_catalogue_and_the_licence_of_its_data(wheel: Path) -> None:
+    data = CORE / "catalogue" / "data"
+    with zipfile.ZipFile(wheel) as archive:
+        carried = {name.rpartition("/")[2] for name in archive.namelist() if name.startswith("gateway/catalogue/data/")}
+    assert {path.name for path in data.iterdir()} == carried
+    assert "MIT" in (data / "SOURCE.txt").read_text(encoding="utf-8")
+
+
 def test_the_wheel_is_for_every_platform_and_is_named_for_the_project(wheel: Path) -> None:
     assert wheel.name.startswith(f"{pyproject()['project']['name'].replace('-', '_')}-")
     assert wheel.name.endswith("-py3-none-any.whl")

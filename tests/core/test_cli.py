@@ -73,10 +73,10 @@ def test_check_works_without_a_file(gateway: Program) -> None:
 
 
 def test_check_prints_warnings_of_the_file_and_of_plugins(gateway: Program) -> None:
-    gateway.file.write_text('[server]\nworkers = 2\n[plugins.exact_cache]\n[defaults]\nrescue = "hold"\n')
+    gateway.file.write_text('[server]\nworkers = 2\n[plugins.exact_cache]\n[plugins.up]\nuse = "groq"\napi_key = "k"\n')
     code, out, err = gateway("check")
-    assert (code, out) == (0, "gateway.toml: ok (1 plugin, 0 models)\n")
-    assert err.splitlines()[0].startswith('warning: gateway.toml:5: [defaults] rescue: "hold" acts as "error"')
+    assert (code, out) == (0, "gateway.toml: ok (2 plugins, 0 models)\n")
+    assert err.splitlines()[0].startswith("warning: gateway.toml:6: [plugins.up] api_key")
     assert err.splitlines()[1].startswith("warning: gateway.toml:3: [plugins.exact_cache]")
 
 
@@ -138,12 +138,22 @@ def test_models_lists_names_strategies_targets_and_fallbacks(gateway: Program) -
     code, out, err = gateway("models")
     assert (code, err) == (0, "")
     rows = [line.split() for line in out.splitlines()]
-    assert rows[0] == ["name", "strategy", "targets", "fallbacks"]
-    assert rows[1] == ["fast", "weighted", "echo/echo,", "twin/echo", "twin/other"]
+    assert rows[0] == ["name", "strategy", "targets", "fallbacks", "context", "$/M", "in", "$/M", "out"]
+    assert rows[1] == ["fast", "weighted", "echo/echo,", "twin/echo", "twin/other", "-", "-", "-"]
+
+
+def test_models_tells_what_the_catalogue_knows_of_the_first_target(gateway: Program) -> None:
+    gateway.file.write_text('[plugins.echo]\n[catalogue."echo/echo"]\nbase_model = "gpt-4o-mini"\n')
+    assert gateway("models").out.splitlines()[1].split()[-3:] == ["128000", "-", "-"]
+    gateway.file.write_text('[plugins.echo]\n[catalogue."echo/echo"]\nprices = { input = 0.15, output = 0 }\n')
+    assert gateway("models").out.splitlines()[1].split()[-3:] == ["-", "0.15", "0"]
 
 
 def test_models_in_json(gateway: Program) -> None:
     rows = json.loads(gateway("models", "--json").out)
+    facts = rows[0].pop("facts")
+    assert list(facts) == ["echo/echo", "twin/echo", "twin/other"]
+    assert facts["echo/echo"]["dollars_per_million"]["input"] is None
     assert rows[0] == {
         "name": "fast",
         "strategy": "weighted",

@@ -9,6 +9,7 @@ import pytest
 from gateway.config import DEFAULT_TIMEOUTS, ServerConfig, TargetConfig, Timeouts, load_config
 from gateway.errors import ConfigError
 from gateway.registry import build
+from gateway.settings import Hold
 from tests.core.config_texts import built, parsed
 
 SURFACE = Path(__file__).with_name("surface.toml")
@@ -32,8 +33,7 @@ def test_a_whole_file_of_every_kind_of_table_is_read_and_built(tmp_path: Path, m
     assert fast.fallbacks == (TargetConfig(provider="local", model="llama-3.1-8b"),)
     assert fast.timeouts == Timeouts(connect=5, first_token=15, idle=30, total=600)
     assert (fast.strategy, fast.retries, fast.rescue) == ("weighted", 2, "resume")
-    (warning,) = gateway.warnings
-    assert warning.startswith('gateway.toml:30: [models.fast] rescue: "resume" acts as "error" in this version')
+    assert gateway.warnings == []
 
 
 def test_an_empty_file_is_a_configuration() -> None:
@@ -85,12 +85,13 @@ def test_a_plugins_own_keys_are_kept_apart_from_the_common_ones() -> None:
     assert table.values == {"delay": 1}
 
 
-@pytest.mark.parametrize("rescue", ["resume", "hold"])
-def test_a_rescue_that_is_not_there_yet_is_taken_with_a_warning(rescue: str) -> None:
-    config = parsed(f'[plugins.echo]\n[defaults]\nrescue = "{rescue}"\n[models.a]\ntargets = ["echo/echo"]\n')
-    assert config.models["a"].rescue == rescue
-    (warning,) = config.warnings
-    assert warning.startswith(f'gateway.toml:3: [defaults] rescue: "{rescue}" acts as "error"')
+def test_what_is_held_back_is_a_models_own_setting() -> None:
+    config = parsed(
+        '[plugins.echo]\n[defaults]\nrescue = "hold"\nhold = { tokens = 5 }\n'
+        '[models.a]\ntargets = ["echo/echo"]\n[models.b]\ntargets = ["echo/echo"]\nhold = { milliseconds = 50 }\n'
+    )
+    assert (config.models["a"].rescue, config.models["a"].hold) == ("hold", Hold(tokens=5))
+    assert config.models["b"].hold == Hold(milliseconds=50)
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1:8080", "localhost:1", ":8080", "[::1]:8080", "unix:/run/gw.sock", "h:0"])

@@ -40,7 +40,7 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
         "gateway.toml:9: [plugins.exact_cache] ttl: expected a number greater than 0, got -1",
         (
             'gateway.toml:14: [models.fast] strategy: no routing plugin offers "wieghted"; '
-            'known are ordered, weighted; did you mean "weighted"?'
+            'known are cheapest, latency_budget, least_busy, least_latency, ordered, prefix_affinity, rules, weighted; did you mean "weighted"?'
         ),
         'gateway.toml:17: [models.fast] targets[1].provider: no plugin of the name "ehco"; did you mean "echo"?',
     ]
@@ -50,7 +50,7 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     ("toml", "problem"),
     [
         ("[modles.x]\n", '1: [modles]: unknown table; did you mean "models"?'),
-        ("[zzz]\n", "1: [zzz]: unknown table; known are [server], [plugins], [models], [defaults]"),
+        ("[zzz]\n", "1: [zzz]: unknown table; known are [server], [plugins], [models], [defaults], [catalogue], [health]"),
         ("workers = 2\n", "1: workers: unknown key; it belongs below [server]"),
         ("x = 2\n", "1: x: unknown key; every key stands in a table, such as [server]"),
         ("server = 2\n", "1: server: expected tables, [server]"),

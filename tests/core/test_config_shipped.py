@@ -55,7 +55,7 @@ def test_as_it_stands_there_is_nothing_to_warn_of() -> None:
 @pytest.mark.parametrize("block", BLOCKS, ids=first_line)
 def test_each_block_works_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: str) -> None:
     needed = [block]
-    if first_line(block).startswith("#[models."):  # it names providers
+    if first_line(block).startswith(("#[models.", "#[catalogue.")):  # it names providers
         needed += [other for other in BLOCKS if first_line(other).startswith("#[plugins.") and other != block]
     gateway = build_in(tmp_path, switched_on(*needed), monkeypatch)
     assert gateway.warnings == []

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from gateway.config import DEFAULT_TIMEOUTS, ModelConfig, ServerConfig, TargetConfig, TlsConfig
+from gateway.health_settings import BreakerConfig, HealthConfig
+from gateway.resilience.rules import BreakerRules
 from tests.docs.documents import page
 
 PAGE = page("configuration.md")
@@ -35,13 +37,27 @@ def written(value: Any) -> str:
 
 @pytest.mark.parametrize(
     ("kind", "left_out"),
-    [(ServerConfig, {"tls"}), (TlsConfig, set()), (ModelConfig, {"name"}), (TargetConfig, set())],
+    [
+        (ServerConfig, {"tls"}),
+        (TlsConfig, set()),
+        (ModelConfig, {"name", "extra"}),
+        (TargetConfig, set()),
+        (HealthConfig, set()),
+    ],
 )
 def test_every_key_stands_there_with_its_default(kind: type[msgspec.Struct], left_out: set[str]) -> None:
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind) if field.encode_name not in left_out}
     for key, (_, default, _) in table_of(set(fields)).items():
         needed = fields[key].required or key == "targets"
         assert default.partition(" (")[0].strip("`") == ("required" if needed else written(fields[key].default)), key
+
+
+def test_every_rule_of_the_breaker_stands_there_with_what_holds_without_it() -> None:
+    rules = BreakerRules()
+    keys = {field.name for field in msgspec.structs.fields(BreakerConfig)}
+    assert {key: float(cells[1]) for key, cells in table_of(keys).items()} == {
+        key: float(getattr(rules, key)) for key in keys
+    }
 
 
 def test_every_time_limit_stands_there_with_what_holds_without_it() -> None:

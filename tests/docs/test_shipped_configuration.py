@@ -48,7 +48,7 @@ def test_every_strategy_and_reserved_key_is_shown() -> None:
 def test_a_comment_is_prose_or_toml_and_the_file_says_which() -> None:
     for line in TOML.splitlines():
         if line.startswith("#") and not line.startswith("# ") and line != "#":
-            assert re.match(r"#(\[[\w.]+\]$|\w+ = )", line), line
+            assert re.match(r'#(\[[\w./"-]+\]$|\w+ = )', line), line
         assert "\t" not in line
 
 

@@ -1,0 +1,162 @@
+"""One provider's stream, read: pieces of bytes in, chunks of whole events out, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError
+from gateway.sse import decode_events, split_events
+
+if TYPE_CHECKING:
+    from gateway.attempt import Try
+    from gateway.call import Call
+    from gateway.protocol import Usage
+    from gateway.translation import StreamFacts, StreamTranslator
+
+LINGER_SECONDS = 0.5
+"""How long to wait for the end of an answer whose last event has arrived, so that its connection can be used again."""
+
+
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
+_DONE = b"[DONE]"
+
+
+def is_sound(block: bytes) -> bool:
+    """Whether every event of a block is UTF-8 and holds JSON, or the end mark, or nothing."""
+    try:
+        if not block.isascii():
+            block.decode()
+        if block.startswith(b"data: {") and block.count(b"\n") == 2:
+            _decode_raw(block[6:])
+            return True
+        for event in decode_events(block):
+            data = event.data.strip()
+            if data and data != _DONE:
+                _decode_raw(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+class Source:
+    """The stream of one try. ``error_event`` is the provider's own event that told of an error, where bytes pass."""
+
+    def __init__(self, call: Call, attempt: Try, translator: StreamTranslator, *, translated: bool = False) -> None:
+        assert attempt.answer is not None
+        self.attempt = attempt
+        self.error_event = b""
+        self._call = call
+        self._answer = attempt.answer
+        self._chunks: AsyncIterator[bytes] = attempt.answer.chunks()
+        self._translator = translator
+        self._passes_errors = not translated and attempt.lane.wire.name == call.format.name
+        self._broken: UpstreamError | None = None
+        self._closed = False
+
+    @property
+    def flows(self) -> bool:
+        """Whether nothing is known but that more may come."""
+        translator = self._translator
+        return not translator.complete and translator.error is None and self._broken is None
+
+    def facts(self) -> StreamFacts:
+        """What is known by now."""
+        return self._translator.facts()
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes; returns what may go to the caller. What breaks the stream shows in ``flows``."""
+        translator = self._translator
+        try:
+            out = translator.feed(data)
+        except UpstreamError as error:
+            self._broken = error
+            return b""
+        if translator.error is not None and self._passes_errors and out:
+            # Behind an error nothing passes, so it is the last; it is kept back, for the stream may yet go on.
+            events = split_events(out)
+            self.error_event = events.pop()
+            out = b"".join(events)
+        return self._checked(out) if self._passes_errors and out else out
+
+    def _checked(self, out: bytes) -> bytes:
+        """What passes unread must still be JSON: the caller would stumble over it, and its words are lost."""
+        if is_sound(out):
+            return out
+        events = split_events(out)
+        good = next(number for number, event in enumerate(events) if not is_sound(event))
+        self._broken = UpstreamProtocolError(f"{self.attempt.target} sent an event that is not valid JSON.")
+        return b"".join(events[:good])
+
+    async def follow(self, take: Callable[[bytes], bool]) -> None:
+        """Have ``take`` called for each piece that arrives, as UpstreamReply.follow does."""
+        await self._answer.follow(take)
+
+    async def next(self) -> bytes | None:
+        """The next chunk, None behind a clean end; raises what broke the stream."""
+        translator = self._translator
+        if self._broken is not None:
+            raise self._broken
+        if translator.error is not None:
+            raise self._as_upstream(translator.error)
+        if translator.complete or self._closed:
+            await self._linger()
+            return None
+        try:
+            async for data in self._chunks:
+                out = self.feed(data)
+                if out:
+                    return out
+                if not self.flows:
+                    return await self.next()
+        except UpstreamError as error:
+            return self._end(error)
+        return self._end(
+            UpstreamDisconnected(f"{self.attempt.target} ended the stream before it was complete."),
+        )
+
+    def _end(self, error: UpstreamError) -> bytes | None:
+        """The connection gave no more. Where all but the end mark was said, that is a clean end all the same."""
+        self._closed = True
+        out = self._translator.close()
+        if self._translator.error is not None:
+            self._broken = self._as_upstream(self._translator.error)
+        elif not self._translator.complete:
+            self._broken = error
+        if out:
+            return out
+        if self._broken is not None:
+            raise self._broken
+        return None
+
+    def _as_upstream(self, error: Exception) -> UpstreamError:
+        assert isinstance(error, UpstreamError)
+        return error
+
+    async def _linger(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                async for _ in self._chunks:
+                    pass
+        except (TimeoutError, UpstreamError):
+            pass
+
+    def fail(self, error: UpstreamError, usage: Usage | None) -> None:
+        """Give the stream up; safe to call twice."""
+        self.attempt.failed(error, usage, billed=True)
+
+    def close(self) -> None:
+        """The caller has all, or left."""
+        facts = self._translator.facts()
+        if facts.complete:
+            self.attempt.done(facts.usage, facts.service_tier)
+        elif self._broken is not None:
+            self.attempt.failed(self._broken, facts.usage, billed=True)
+        else:
+            self.attempt.left("The caller left.", facts.usage, billed=True)
