@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.config import TargetConfig, Timeouts
 from gateway.errors import GatewayError
-from gateway.format import AnyRequest, Dropped, Format
+from gateway.format import AnyRequest, Dropped, Format, StreamWriter
 from gateway.jsonbody import JsonObject
 from gateway.protocol import ChatRequest, Usage
 
@@ -72,9 +72,10 @@ class Reply:
 
     A plugin's ``on_response`` may replace ``stream`` with a wrapper; each chunk holds whole events. ``source`` says
     who answered: ``upstream``, ``cache``, or a plugin's name. ``close`` is called once the caller has all, or left.
+    ``writer`` gives what writes the stream's events, where one does: an error event is written by the same.
     """
 
-    __slots__ = ("body", "close", "headers", "source", "status", "stream")
+    __slots__ = ("body", "close", "headers", "source", "status", "stream", "writer")
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Reply:
         self.headers: RawHeaders = [] if headers is None else headers
         self.source = source
         self.close: Callable[[], None] | None = None
+        self.writer: Callable[[], StreamWriter | None] | None = None
 
 
 class Call:

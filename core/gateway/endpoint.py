@@ -239,7 +239,8 @@ class Exchange:
         if self.head_sent:
             call.outcome = "interrupted"
             if self._streamed():
-                event = call.format.stream_writer(_NO_REQUEST).write_error(error, call.id)
+                writer = self.reply.writer() if self.reply is not None and self.reply.writer is not None else None
+                event = (writer or call.format.stream_writer(_NO_REQUEST)).write_error(error, call.id)
                 if self._framing is not None:
                     event = self._framing.feed(event)
                 call.response_bytes += len(event)

@@ -55,6 +55,7 @@ async def _answered(call: Call, ladder: Ladder, step: Step) -> Reply:
             headers: RawHeaders = [(b"content-type", call.format.stream_content_type)]
             reply = Reply(answer.status, stream=relay, headers=headers)
             reply.close = relay.close
+            reply.writer = relay.writer
             return reply
         body = await attempt.read()
         attempt.first_token()

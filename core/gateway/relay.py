@@ -121,6 +121,10 @@ class Relay:
 
         await source.follow(take)
 
+    def writer(self) -> StreamWriter | None:
+        """What writes the caller's events at present, where they are not passed on."""
+        return self._source.writer
+
     def close(self) -> None:
         """Give the connection back, or cut it if the answer is unfinished; note what is known. Safe to call twice."""
         if not self._open:

@@ -62,7 +62,7 @@ class Rejoined(StreamTranslator):
 
     def __init__(self, reader: StreamReader, writer: StreamWriter, splice: Splice) -> None:
         self._reader = reader
-        self._writer = writer
+        self.writer = self._writer = writer
         self._splice = splice
         self._facts = StreamFacts()
 

@@ -15,9 +15,8 @@ import msgspec
 from gateway.books import asked_tier
 from gateway.catalogue import dollars
 from gateway.catalogue.cost import price_row
-from gateway.errors import ConfigError, GatewayError, InvalidRequest
+from gateway.errors import GatewayError, InvalidRequest
 from gateway.explained import NEEDS
-from gateway.jsonbody import JsonObject
 from gateway.needs import needs_of
 from gateway.outgoing import time_limits
 from gateway.registry import build

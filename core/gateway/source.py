@@ -14,6 +14,7 @@ from gateway.sse import decode_events, split_events
 if TYPE_CHECKING:
     from gateway.attempt import Try
     from gateway.call import Call
+    from gateway.format import StreamWriter
     from gateway.protocol import Usage
     from gateway.translation import StreamFacts, StreamTranslator
 
@@ -62,6 +63,11 @@ class Source:
         """Whether nothing is known but that more may come."""
         translator = self._translator
         return not translator.complete and translator.error is None and self._broken is None
+
+    @property
+    def writer(self) -> StreamWriter | None:
+        """What writes the caller's events, where they are not passed on."""
+        return self._translator.writer
 
     def facts(self) -> StreamFacts:
         """What is known by now."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pluggy
 
 from gateway.config import GatewayConfig, ModelConfig, TargetConfig
@@ -58,6 +59,10 @@ class PluginRecord:
         self.life = life or Life()
 
 
+MOST_ADDRESSED = 1024
+"""How many models addressed as ``provider/model`` are remembered: callers choose their names."""
+
+
 class Lane:
     """The way between a caller's format and a provider: its wire format and the translator in between."""
 
@@ -102,6 +107,7 @@ class Gateway:
         self.health: Health = Health(config, self.providers, None if previous is None else previous.health)
         self.health_checks = HealthChecks(self)
         self.limits: dict[tuple[str, str], Limits] = {}
+        self._addressed: dict[str, ModelConfig] = {}
         self.calls = 0
         self.retired = False
 
@@ -110,17 +116,16 @@ class Gateway:
         model = self.config.models.get(name)
         if model is not None:
             return model
+        if (model := self._addressed.get(name)) is not None:
+            return model
         provider, slash, rest = name.partition("/")
         if slash and rest and provider in self.providers:
-            defaults = self.config.defaults
-            return ModelConfig(
-                name=name,
-                targets=(TargetConfig(provider=provider, model=rest),),
-                retries=defaults.retries,
-                timeouts=defaults.timeouts,
-                rescue=defaults.rescue,
-                hold=defaults.hold,
-            )
+            target = TargetConfig(provider=provider, model=rest)
+            model = msgspec.structs.replace(self.config.defaults, name=name, targets=(target,), strategy="ordered")
+            if len(self._addressed) >= MOST_ADDRESSED:
+                self._addressed.clear()
+            self._addressed[name] = model
+            return model
         raise ModelNotFound(f"The model {name!r} does not exist here{self._near(name, principal)}", param="model")
 
     def _near(self, name: str, principal: Principal | None) -> str:

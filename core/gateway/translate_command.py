@@ -15,7 +15,6 @@ import msgspec
 
 from gateway.call import Call
 from gateway.config import DEFAULT_FILE, GatewayConfig, TargetConfig, built_in, parse_config
-from gateway.config_reader import nearest
 from gateway.credentials import KEY_HEADERS
 from gateway.errors import ConfigError, GatewayError, InvalidRequest, UpstreamDisconnected
 from gateway.format import Dropped
@@ -26,7 +25,6 @@ from gateway.rehearsal import call_of
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
-    from gateway.dialect import Dialect, Endpoint
     from gateway.registry import Gateway
     from gateway.state import Lane
 

@@ -68,6 +68,9 @@ class StreamTranslator(ABC):
     def facts(self) -> StreamFacts:
         """What is known by now."""
 
+    writer: StreamWriter | None = None
+    """What writes the caller's events, where they are not passed on: an error event goes on in its numbering."""
+
     @property
     @abstractmethod
     def complete(self) -> bool:
@@ -223,7 +226,7 @@ class Composed(Translator):
 class _Composed(StreamTranslator):
     def __init__(self, reader: StreamReader, writer: StreamWriter, call: Call) -> None:
         self._reader = reader
-        self._writer = writer
+        self.writer = self._writer = writer
         self._call = call
         self._facts = StreamFacts()
 

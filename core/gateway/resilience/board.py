@@ -88,6 +88,7 @@ class Board:
         self.ejection = ejection
         self._rules = dict(rules)
         self._other = other
+        self._others: dict[str, TargetRules] = {}
         self._siblings: dict[str, tuple[str, ...]] = {}
         for group in groups.values():
             for target in group:
@@ -95,8 +96,8 @@ class Board:
 
     def rules(self, target: str) -> TargetRules:
         """What holds for a target."""
-        found = self._rules.get(target)
-        return self._other(target) if found is None else found
+        found = self._rules.get(target) or self._others.get(target)
+        return remembered(self._others, target, self._other(target)) if found is None else found
 
     def admit(self, target: str, now: float, model: str | None = None) -> Admission:
         """May a call go? An answer with ``probe`` holds a lease, which ``ended`` gives back."""
@@ -128,12 +129,14 @@ class Board:
 
     def _admit_probe(self, target: str, half_open: list[str], now: float) -> Admission:
         ticket = int(self.rng() * 2**52) + 1
+        leased = 0
         for key in half_open:
             verdict = self._probe(key, now, ticket)
             if not verdict.allowed:
                 self._end_probe(target, now, ticket, None, "")
                 return self._refused(key, verdict, now)
-        return Admission(True, "half_open", None, ticket)
+            leased = leased or verdict.probe  # none, where another worker has closed it since
+        return Admission(True, "half_open", None, ticket) if leased else ADMITTED
 
     def began(self, target: str, now: float) -> None:
         """A call that was admitted has begun; ``ended`` must follow."""

@@ -50,13 +50,16 @@ class SharedCircuits:
         if loaded is None:
             return
         self._version, stored = loaded
+        news = []
         for key, circuit in stored.items():
             if not _of_another_clock(circuit, now):
                 self._keep(key, merge(self.get(key), circuit), now)
+            if self.get(key) != circuit:
+                news.append(key)
         # What the others do not know: it was decided while the store failed, or the store has lost it.
-        news = self.known if self._alone else self.held
+        news += [key for key in (self.known if self._alone else self.held) if key not in stored]
         self._alone = False
-        for key in [key for key, mine in news.items() if mine.seq > stored.get(key, CLOSED).seq]:
+        for key in news:
             self.change(key, now, lambda circuit: circuit)
 
     def change(self, key: str, now: float, change: Callable[[Circuit], Circuit]) -> None:
