@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,11 @@ def _no_process_is_left_behind(_environment_of_nobody: None) -> Iterator[None]:
 
 def children() -> set[int]:
     """The processes that this one has started and that still run; empty where there is no /proc."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for listed in lists for pid in listed.read_text().split() if command(int(pid))}
+    found: set[int] = set()
+    for listed in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended meanwhile
+            found.update(pid for pid in map(int, listed.read_text().split()) if command(pid))
+    return found
 
 
 def command(pid: int) -> str:

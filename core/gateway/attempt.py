@@ -105,6 +105,11 @@ class Try:
         finally:
             self.call.upstream_seconds += time.perf_counter() - waited
 
+    def take_over(self) -> None:
+        """This is the try that the caller gets: of two that run at once, the other may have begun later."""
+        self.call.target = self.target
+        self.call.dropped = self.dropped
+
     def first_token(self) -> None:
         """The first piece of the answer is here."""
         attempt, call = self.attempt, self.call

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.config_reader import REFUSED, Reader, nearest
 from gateway.health_settings import BudgetConfig, HedgeConfig
-from gateway.settings import Hold, ModelConfig, Rescue, TargetConfig, Timeouts
+from gateway.settings import FallbackKind, Hold, ModelConfig, Rescue, TargetConfig, Timeouts
 
 Retries = Annotated[int, msgspec.Meta(ge=0, le=10)]
 FORM = 'expected { provider = "…", model = "…" } or "provider/model"'
@@ -22,6 +22,7 @@ class _Defaults(msgspec.Struct, frozen=True, kw_only=True):
     retry_budget: BudgetConfig = BudgetConfig()
     hedge: HedgeConfig | None = None
     hold: Hold | None = None
+    fallback_on: tuple[FallbackKind, ...] | None = None
 
 
 class _ModelTable(_Defaults, frozen=True, kw_only=True):
@@ -31,7 +32,7 @@ class _ModelTable(_Defaults, frozen=True, kw_only=True):
 
 
 MODEL_KEYS = _ModelTable.__struct_fields__
-OWN_KEYS = ("strategy", "retries", "rescue", "hold", "retry_budget", "hedge")
+OWN_KEYS = ("strategy", "retries", "rescue", "hold", "fallback_on", "retry_budget", "hedge")
 """What a model's own table says in place of [defaults], each as a whole."""
 
 

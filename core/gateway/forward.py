@@ -12,7 +12,7 @@ from gateway.attempt import Try
 from gateway.call import Call, RawHeaders, Reply
 from gateway.errors import CannotTranslate, GatewayError, UpstreamError, UpstreamRejected
 from gateway.ladder import Ladder, Step
-from gateway.protocol import ChatReply
+from gateway.protocol import ChatReply, Usage
 from gateway.protocol.unroll import events_of
 from gateway.relay import Relay
 from gateway.translation import model_sent
@@ -44,14 +44,15 @@ async def forward(call: Call) -> Reply:
     return own
 
 
-async def _answered(call: Call, ladder: Ladder, step: Step) -> Reply:
-    """One target's answer: whole, or a stream of which the first piece is here."""
+async def _answered(call: Call, ladder: Ladder, step: Step, *, raced: bool = False) -> Reply:
+    """One target's answer: whole, or a stream of which the first piece is here. ``raced``: another may be faster."""
     attempt, lane = Try(call, step), step.lane
     try:
         answer = await attempt.begin()
         if call.stream and "application/json" not in answer.headers.get("content-type", ""):
             relay = Relay(call, ladder, attempt)
             await relay.prime()
+            attempt.take_over()
             headers: RawHeaders = [(b"content-type", call.format.stream_content_type)]
             reply = Reply(answer.status, stream=relay, headers=headers)
             reply.close = relay.close
@@ -59,6 +60,7 @@ async def _answered(call: Call, ladder: Ladder, step: Step) -> Reply:
             return reply
         body = await attempt.read()
         attempt.first_token()
+        attempt.take_over()
         if call.stream:
             reply = _unrolled(call, lane, body)
         else:
@@ -67,7 +69,9 @@ async def _answered(call: Call, ladder: Ladder, step: Step) -> Reply:
         attempt.failed(error)
         raise
     except BaseException:
-        attempt.left("Nobody waited for it any more.", billed=attempt.answer is not None)
+        # The loser of a race has read the prompt by then, and will bill it.
+        guess = Usage(prompt_tokens=-(-len(call.body) // 4), source="estimated") if raced else None
+        attempt.left("Nobody waited for it any more.", guess, billed=raced or attempt.answer is not None)
         raise
     attempt.done(call.usage, call.service_tier, call.search_units)
     return reply
@@ -75,14 +79,14 @@ async def _answered(call: Call, ladder: Ladder, step: Step) -> Reply:
 
 async def _hedged(call: Call, ladder: Ladder, step: Step, after: float) -> Reply:
     """The first of two answers: a second target is asked when the first one's answer has not begun in time."""
-    first = asyncio.create_task(_answered(call, ladder, step))
+    first = asyncio.create_task(_answered(call, ladder, step, raced=True))
     running = {first}
     try:
         await asyncio.wait(running, timeout=after)
         if not first.done() and (other := ladder.next()) is not None:
             call.gateway.health.hedged(call.model)
             call.note(f"{step.target} had not begun after {after:.3f} s, so {other.target} was asked as well")
-            running.add(asyncio.create_task(_answered(call, ladder, other)))
+            running.add(asyncio.create_task(_answered(call, ladder, other, raced=True)))
         failure: BaseException | None = None
         while running:
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)

@@ -97,14 +97,22 @@ class Ladder:
         return self._health.refusal(self._refused)
 
     def _elsewhere(self, error: GatewayError) -> Step | None:
+        if self._call.deadline is not None and self._call.elapsed() >= self._call.deadline:
+            return None
         if isinstance(error, UpstreamError):
-            if not (error.can_retry or error.kind in ELSEWHERE):
+            if not (error.can_retry or error.kind in ELSEWHERE) or not self._may_fall_back(error):
                 return None
             if error.kind in OTHER_MODEL and self._current is not None:
                 self._barred.add(self._current.target.model)
         elif not isinstance(error, CannotTranslate):
             return None
         return self.next()
+
+    def _may_fall_back(self, error: UpstreamError) -> bool:
+        """Whether the model's own policy lets another target be asked after this."""
+        assert self._call.model_config is not None
+        wanted = self._call.model_config.fallback_on
+        return wanted is None or error.kind in wanted
 
     async def _retry(self, error: UpstreamError) -> bool:
         """Wait for the next try on the same target; False if there is none, or not in time."""

@@ -112,6 +112,22 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 Rescue = Literal["resume", "hold", "error"]
 
 
+FallbackKind = Literal[
+    "overloaded",
+    "rate_limit",
+    "timeout",
+    "upstream",
+    "server_error",
+    "quota",
+    "billing",
+    "context_length",
+    "content_filter",
+    "model_not_found",
+    "request_too_large",
+]
+"""What another target may be asked for; never a wrong request, nor a key that a provider refuses."""
+
+
 class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``hold``: how much of a stream is kept back with ``rescue = "hold"``: so many events, or milliseconds."""
 
@@ -130,6 +146,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     rescue: Rescue = "error"
     hold: Hold = Hold()
+    fallback_on: tuple[FallbackKind, ...] | None = None
     retry_budget: BudgetConfig = BudgetConfig()
     hedge: HedgeConfig | None = None
     extra: dict[str, Any] = {}
