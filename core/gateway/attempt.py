@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 class Try:
     """A try, from its start to the last byte of its answer. Exactly one of ``done``, ``failed``, ``left`` ends it."""
 
-    __slots__ = ("answer", "attempt", "began", "call", "dropped", "lane", "open", "probe", "slot", "target")
+    __slots__ = ("answer", "attempt", "began", "call", "dropped", "key", "lane", "open", "probe", "slot", "target")
 
     def __init__(self, call: Call, step: Step) -> None:
         self.call = call
         self.target = target = step.target
+        self.key = step.key
         self.lane = step.lane
         self.probe = step.probe
         self.began = False
@@ -49,9 +50,9 @@ class Try:
         provider = call.gateway.providers[target.provider]
         health = call.gateway.health
         limits = time_limits(call, target)
-        health.began(str(target))
+        health.began(self.key)
         self.began = True
-        slot = health.slot(str(target), None if limits.first_token is None else health.now() + limits.first_token)
+        slot = health.slot(self.key, None if limits.first_token is None else health.now() + limits.first_token)
         await slot.__aenter__()
         self.slot = slot
         call.target = target
@@ -115,7 +116,7 @@ class Try:
         attempt, call = self.attempt, self.call
         attempt.first_byte = call.elapsed()
         seconds = attempt.first_byte - attempt.started
-        call.gateway.health.first_token(str(self.target), seconds, len(call.body) // 4, probe=self.probe)
+        call.gateway.health.first_token(self.key, seconds, len(call.body) // 4, probe=self.probe)
 
     def done(self, usage: Usage | None, tier: str | None, search_units: int | None = None) -> None:
         """The answer is complete."""
@@ -148,7 +149,7 @@ class Try:
             return
         ours = error is not None and not isinstance(error, UpstreamError)
         self.call.gateway.health.ended(
-            str(self.target),
+            self.key,
             "cancelled" if ours else outcome,
             kind=None if error is None else error.kind,
             retry_after=None if error is None else error.retry_after,

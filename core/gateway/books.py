@@ -46,6 +46,8 @@ def _cost(call: Call, attempt: Attempt, usage: Usage | None, tier: str | None, s
     if told is not None:
         return told
     info = provider.info(attempt.target.model)
+    if not info.prices and info.request_fee is None:
+        return None
     return cost_of(usage, info, tier or asked_tier(call), search_units)
 
 

@@ -25,12 +25,12 @@ def choose(call: Call) -> None:
     chosen = call.gateway.pipeline.route(call)
     if chosen is not None:
         call.targets = tuple(chosen)
-    # A rule may have put another model's settings in place.
-    assert call.model_config is not None
-    call.targets += usable(call, call.model_config.fallbacks)
-    decision = call.decision
+    config = call.model_config  # a rule may have put others in the place of the model's own
+    assert config is not None
+    call.targets += usable(call, config.fallbacks)
     if not call.targets:
-        call.targets = _nearly(call, (*declared, *config.fallbacks))
+        call.targets = _nearly(call, (*config.targets, *config.fallbacks))
+    decision = call.decision
     if decision is not None or len(call.targets) > 1:
         decision_of(call).order(call.targets)
 

@@ -18,7 +18,9 @@ _Path = tuple[str, ...]
 _NAMED = ("plugins", "models")
 """Sections whose tables have names of the file's own."""
 _LISTED = ("targets", "fallbacks", "degrade")
-_SECRET_NAMES = re.compile(r"auth|key|token|secret|signature|cookie|password|credential|hash", re.IGNORECASE)
+_SECRET_NAMES = re.compile(
+    r"auth|key|token|secret|signature|cookie|pass|pwd|private|credential|hash|salt|dsn", re.IGNORECASE
+)
 _IN_ADDRESS = re.compile(
     r"""(?<=[/"'])[^\s/"'@:]*:[^\s/"'@]+(?=@)|(?<==)(?<=key=|sig=|ken=|ret=)[^&\s"']+"""
     r"""|\b(?:sk-[\w-]{12,}|(?:[rp]k|gsk|xai|hf|r8|nvapi|csk|fw|gw)[-_](?=\D*\d)[\w-]{24,}|AIza[\w-]{24,}|eyJ[\w.-]{24,})""",
@@ -84,7 +86,8 @@ def _leaves(value: Any, path: _Path = ()) -> Iterator[tuple[_Path, Any]]:
         for key, inner in value.items():
             yield from _leaves(inner, (*path, key))
         return
-    if isinstance(value, list) and value and ((path and path[-1] in _LISTED) or all(isinstance(v, dict) for v in value)):
+    listed = bool(path) and path[-1] in _LISTED
+    if isinstance(value, list) and value and (listed or all(isinstance(item, dict) for item in value)):
         labels = [_label(item, place) for place, item in enumerate(value)]
         if len(set(labels)) == len(labels):
             yield path, labels

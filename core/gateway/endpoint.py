@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.body import drain, read_body
 from gateway.call import Call, RawHeaders, Reply
+from gateway.caller_status import caller_status
 from gateway.choosing import choose
 from gateway.credentials import credential_of, without_keys
 from gateway.errors import (
@@ -251,7 +252,7 @@ class Exchange:
             self.reply.close()
         body = call.format.write_error(error, call.id)
         headers: RawHeaders = [(b"content-type", b"application/json"), *error.response_headers()]
-        self.reply = reply = Reply(error.status, body=body, headers=headers, source="gateway")
+        self.reply = reply = Reply(caller_status(error), body=body, headers=headers, source="gateway")
         call.status = reply.status
         call.first_byte = call.elapsed()
         call.response_bytes = len(body)

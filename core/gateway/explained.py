@@ -63,7 +63,7 @@ def explanation_json(call: Call) -> str | None:
 
 def found_needs(call: Call) -> dict[str, Any]:
     """What was found out of a request so far: ``tokens``, ``images``, ``tools`` …; what nobody asked for is not."""
-    known = vars(needs_of(call))
+    known = needs_of(call).memory
     return {name: value for name in NEEDS if (value := known.get(name))}
 
 
@@ -77,7 +77,7 @@ def decision_line(call: Call) -> bytes | None:
 
     At most LONGEST_LINE bytes: notes go first, then the reasons, then the candidates; ``cut`` says that some went.
     """
-    if call.model_config is None or not (call.targets or call.attempts or call.decision):
+    if call.decision is None and not call.attempts:
         return None
     found = explanation_of(call)
     line: dict[str, Any] = {"model": call.model, "strategy": found.strategy if found else _strategy(call)}
@@ -153,11 +153,16 @@ def _without_candidates(line: dict[str, Any]) -> None:
 def _without_attempts(line: dict[str, Any]) -> None:
     line.pop("candidates")
     line["attempts"] = line["attempts"][-3:]
-    for key in ("model", "rule", "split"):
+    for key in ("model", "strategy", "rule", "split"):
         if key in line:
-            line[key] = line[key][:64]
+            line[key] = _plain(line[key])
     for attempt in line["attempts"]:
-        attempt["target"] = attempt["target"][:64]
+        attempt["target"] = _plain(attempt["target"])
+
+
+def _plain(text: str) -> str:
+    """The beginning of a text, in characters that JSON writes as they are."""
+    return "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "?" for c in text[:64])
 
 
 def _ascii(line: dict[str, Any]) -> bytes:

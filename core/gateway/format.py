@@ -128,9 +128,10 @@ class StreamWatch(ABC):
 class ReplyFacts(msgspec.Struct, kw_only=True):
     """What the books need from a whole reply that passes unread: the model that answered, usage, finish reason.
 
-    ``error`` is set when the body is an error despite its good status.
+    ``error`` is set when the body is an error despite its good status, ``is_answer`` is False for what is neither.
     """
 
+    is_answer: bool = True
     model: str | None = None
     usage: Usage | None = None
     finish_reason: str | None = None

@@ -6,18 +6,18 @@ import logging
 import random
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import GatewayError, RateLimited, Unavailable
 from gateway.health_settings import HealthConfig
+from gateway.health_store import open_store, place_of
 from gateway.resilience.answers import Admission, TargetHealth
 from gateway.resilience.backoff import delay
 from gateway.resilience.board import Board, BoardState
+from gateway.resilience.circuit import Circuit
 from gateway.resilience.extra import Extra, ExtraState
 from gateway.resilience.rules import BreakerRules, BudgetRules, EjectionRules, HedgeRules, TargetRules
-from gateway.resilience.store import HealthStore, MemoryStore
-from gateway.settings import file_name
+from gateway.resilience.store import HealthStore
 from gateway.slots import NO_SLOT, Gate, NoSlot, Slot
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class HealthState:
     def __init__(self, store: HealthStore, place: object) -> None:
         self.store = store
         self.place = place
-        self.board = BoardState(store)
+        self.board = BoardState(store, _tell)
         self.extra = ExtraState()
         self.gates: dict[str, Gate] = {}
         self.users = 0
@@ -54,9 +54,9 @@ class Health:
     ) -> None:
         self.settings = config.health
         self.workers = max(config.server.workers, 1)
-        place = _place(config)
+        place = place_of(config)
         kept: HealthState | None = None if previous is None else previous.state
-        self.state: HealthState = kept if kept and kept.place == place else HealthState(_store(place), place)
+        self.state: HealthState = kept if kept and kept.place == place else HealthState(open_store(place), place)
         self._providers = providers
         models = config.models.values()
         groups = {model.name: tuple(map(str, (*model.targets, *model.fallbacks))) for model in models}
@@ -127,6 +127,11 @@ class Health:
         )
         if self.state.board.circuits.failures != before and not before:
             log.warning("the workers' shared health store cannot be used; each goes on with what it knows itself")
+
+    def spared(self, target: str, probe: int) -> None:
+        """A call that was admitted never began: give the lease back that it may hold."""
+        if probe:
+            self.board.spared(target, time.monotonic(), probe)
 
     def slot(self, target: str, deadline: float | None = None) -> Slot | NoSlot:
         """``async with``: a place at a target with ``max_in_flight``; raises Unavailable if there is none in time."""
@@ -238,6 +243,13 @@ class Health:
         )
 
 
+def _tell(target: str, circuit: Circuit) -> None:
+    if circuit.is_open:
+        log.warning("%s is left alone: %s", target, circuit.reason)
+    else:
+        log.info("%s is asked again: a probe was answered", target)
+
+
 _WORDS = {
     "cooling": "it asked to be left alone",
     "open": "it failed of late",
@@ -267,23 +279,3 @@ def _hedge(model: ModelConfig) -> HedgeRules | None:
     if model.hedge is None:
         return None
     return HedgeRules(percentile=model.hedge.percentile, after=model.hedge.after, budget=model.hedge.budget)
-
-
-def _place(config: GatewayConfig) -> Path | None:
-    """The folder of the shared store; None where one worker keeps it for itself."""
-    store = config.health.store or ("memory" if config.server.workers == 1 else "lmdb")
-    if store == "memory":
-        return None
-    if config.health.path is not None:
-        return config.folder / config.health.path
-    from gateway.lmdb_store import default_path  # noqa: PLC0415  # not needed by one worker
-
-    return default_path(config.folder / file_name(config.path))
-
-
-def _store(place: Path | None) -> HealthStore:
-    if place is None:
-        return MemoryStore()
-    from gateway.lmdb_store import LmdbStore  # noqa: PLC0415  # not needed by one worker
-
-    return LmdbStore(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from gateway.errors import CannotTranslate, GatewayError, InvalidRequest, UpstreamError
+from gateway.errors import CannotTranslate, GatewayError, InvalidRequest, UpstreamError, UpstreamTimeout
 
 if TYPE_CHECKING:
     from gateway.call import Call, Target
@@ -20,13 +20,18 @@ ELSEWHERE = OTHER_MODEL | {"quota", "billing", "model_not_found", "request_too_l
 """What is final at one target and may pass at another, beside what may pass by itself."""
 
 
+BY_REQUEST = frozenset(("content_filter",))
+"""What is taken elsewhere only where a model's ``fallback_on`` says so: nobody asked to have a refusal got round."""
+
+
 class Step:
     """A target to try: ``probe`` is the health's lease where the target is only being tried again, else 0."""
 
-    __slots__ = ("lane", "probe", "target")
+    __slots__ = ("key", "lane", "probe", "target")
 
     def __init__(self, target: Target, lane: Lane, probe: int = 0) -> None:
         self.target = target
+        self.key = str(target)
         self.lane = lane
         self.probe = probe
 
@@ -112,7 +117,7 @@ class Ladder:
         """Whether the model's own policy lets another target be asked after this."""
         assert self._call.model_config is not None
         wanted = self._call.model_config.fallback_on
-        return wanted is None or error.kind in wanted
+        return error.kind in wanted if wanted is not None else error.kind not in BY_REQUEST
 
     async def _retry(self, error: UpstreamError) -> bool:
         """Wait for the next try on the same target; False if there is none, or not in time."""
@@ -124,11 +129,13 @@ class Ladder:
             return True  # another key of the provider's is fit
         if not error.can_retry or self._retries >= call.model_config.retries:
             return False
+        if isinstance(error, UpstreamTimeout) and self._left:
+            return False  # who is silent once is silent twice, and the caller has waited long enough
         pause = self._health.retry_delay(self._retries, error.retry_after)
         if pause > LONGEST_PAUSE or (call.deadline is not None and call.elapsed() + pause >= call.deadline):
             return False
-        admission = self._health.admit(str(self._current.target), model=call.model)
-        if not admission.allowed and (self._left or admission.retry_after is None or admission.retry_after > pause):
+        admission = self._health.admit(self._current.key, model=call.model)
+        if not admission.allowed and (admission.retry_after is None or admission.retry_after > pause):
             return False  # it is known to be down by now
         self._current.probe = admission.probe
         if not self._health.may_retry(call.model):

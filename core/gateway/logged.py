@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gateway.call import Principal
 from gateway.catalogue import cost_of
 from gateway.decision import decision_of
 from gateway.errors import ConfigError, GatewayError
 from gateway.format import Dropped, Traits
-from gateway.jsonbody import JsonObject
 from gateway.protocol import ChatRequest, EmbeddingsRequest, Media, Message, ResponseFormat, Text, Tool, Usage
 from gateway.rehearsal import call_of, principal_named, rehearse, understand
 
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
 
 BYTES_PER_TOKEN = 4
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+_SILENCE = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="
+_PAGE = "JVBERi0xLjQKJSVFT0YK"
 
 
 class LoggedCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +68,10 @@ def replay(gateway: Gateway, logged: LoggedCall) -> Replayed:
         if logged.key is not None:
             call.principal = principal_named(gateway, logged.key)
         elif gateway.pipeline.authenticates:
-            call.principal = Principal(id="anonymous", name="anonymous")
+            return Replayed(target=None, error="it came without a key")
         if logged.tags:
             call.headers[b"x-gateway-tags"] = ",".join(logged.tags).encode("utf-8", "replace")
         call.body = _stand_in(call, logged) if logged.body is None else logged.body
-        call.json_body = JsonObject(call.body)
         understand(call, logged.model)
         rehearse(call, logged.id)
     except GatewayError as error:
@@ -110,7 +109,8 @@ def _stand_in(call: Call, logged: LoggedCall) -> bytes:
         request = _chat(logged)
     else:
         return msgspec.json.encode({"model": logged.model})
-    return call.format.write_request(request, Traits(), Dropped())
+    # Where a dialect demands a limit to the answer and none is known, the least is no hindrance.
+    return call.format.write_request(request, Traits(max_tokens_default=1), Dropped())
 
 
 def _chat(logged: LoggedCall) -> ChatRequest:
@@ -121,9 +121,9 @@ def _chat(logged: LoggedCall) -> ChatRequest:
     if needs.get("images"):
         content.append(Media(kind="image", media_type="image/png", data=_PIXEL))
     if needs.get("audio"):
-        content.append(Media(kind="audio", media_type="audio/wav", data=_PIXEL))
+        content.append(Media(kind="audio", media_type="audio/wav", data=_SILENCE))
     if needs.get("documents"):
-        content.append(Media(kind="document", media_type="application/pdf", data=_PIXEL, filename="a.pdf"))
+        content.append(Media(kind="document", media_type="application/pdf", data=_PAGE, name="a.pdf"))
     request = ChatRequest(model=logged.model, messages=[Message(role="user", content=content)], stream=logged.stream)
     request.max_tokens = needs.get("max_tokens")
     if needs.get("tools"):

@@ -7,9 +7,8 @@ nobody said of a model speaks against nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
@@ -95,13 +94,45 @@ def _limits(info: ModelInfo) -> Limits:
     return Limits(tuple(lacks), window, info.max_output, shortest)
 
 
+T = TypeVar("T")
+
+
+class _Kept(Generic[T]):
+    """A property of Needs that is worked out once for a call."""
+
+    def __init__(self, found: Callable[[Needs], T]) -> None:
+        self._found = found
+        self._name = found.__name__
+        self.__doc__ = found.__doc__
+
+    @overload
+    def __get__(self, needs: None, owner: type) -> _Kept[T]: ...
+    @overload
+    def __get__(self, needs: Needs, owner: type) -> T: ...
+    def __get__(self, needs: Needs | None, owner: type) -> T | _Kept[T]:
+        if needs is None:
+            return self
+        memory = needs.memory
+        if self._name not in memory:
+            memory[self._name] = self._found(needs)
+        value: T = memory[self._name]
+        return value
+
+
 class Needs:
-    """What one call's request asks of a model. Every property is worked out when it is first asked for."""
+    """What one call's request asks of a model. Every property is worked out when it is first asked for.
 
-    def __init__(self, call: Call) -> None:
+    What was found is kept with the call, and this is not: a call that is over is freed at once.
+    """
+
+    __slots__ = ("_call", "body", "memory")
+
+    def __init__(self, call: Call, memory: dict[str, Any]) -> None:
         self._call = call
+        self.body = call.body
+        self.memory = memory
 
-    @cached_property
+    @_Kept
     def request(self) -> ChatRequest | None:
         """The request as its format reads it; None where it cannot be read, or is none for a chat."""
         try:
@@ -110,33 +141,33 @@ class Needs:
             return None  # the target that passes the bytes on may know better
         return request if isinstance(request, ChatRequest) else None
 
-    @cached_property
+    @_Kept
     def kinds(self) -> frozenset[str]:
         """The kinds of attachments: ``image``, ``audio``, ``document``, ``video``."""
         return frozenset(part.kind for part in self._media)
 
-    @cached_property
+    @_Kept
     def images(self) -> bool:
         """Whether there is an image in the prompt."""
         return self._hints("images") and "image" in self.kinds
 
-    @cached_property
+    @_Kept
     def audio(self) -> bool:
         """Whether there is sound in the prompt."""
         return self._hints("audio") and "audio" in self.kinds
 
-    @cached_property
+    @_Kept
     def documents(self) -> bool:
         """Whether there is a document in the prompt that is not given as plain text."""
         return self._hints("documents") and any(part.kind == "document" for part in self._media)
 
-    @cached_property
+    @_Kept
     def tools(self) -> bool:
         """Whether the request offers tools."""
         json = self._call.json
         return any(json.raw(key) not in (None, b"[]", b"null", b"{}") for key in ("tools", "functions"))
 
-    @cached_property
+    @_Kept
     def schema(self) -> bool:
         """Whether the answer must follow a JSON Schema."""
         if not self._hints("schema") or self.request is None:
@@ -144,21 +175,21 @@ class Needs:
         wanted = self.request.response_format
         return wanted is not None and wanted.type == "json_schema"
 
-    @cached_property
+    @_Kept
     def max_tokens(self) -> int | None:
         """The limit that the request sets to the answer's tokens."""
         return _max_tokens(self._call.json)
 
-    @cached_property
+    @_Kept
     def tokens(self) -> int:
         """The prompt's tokens, estimated: texts by their length, attachments at a flat rate."""
-        body = self._call.body
+        body = self.body
         if not any(self._hints(need) for need in _MEDIA) or not (media := self._media):
             return estimated_tokens(body)
         inside = sum(len(part.data or "") for part in media)
         return max(1, estimated_tokens(body) - inside // ASCII_PER_TOKEN) + TOKENS_PER_ATTACHMENT * len(media)
 
-    @cached_property
+    @_Kept
     def _media(self) -> list[Media]:
         if self.request is None:
             return []
@@ -169,11 +200,11 @@ class Needs:
 
 
 def needs_of(call: Call) -> Needs:
-    """The needs of a call's request; kept with the call."""
-    found: Needs | None = call.state.get(_STATE)
-    if found is None or found._call.body is not call.body:  # a guard may have rewritten it
-        found = call.state[_STATE] = Needs(call)
-    return found
+    """The needs of a call's request."""
+    memory: dict[str, Any] | None = call.state.get(_STATE)
+    if memory is None or memory["body"] is not call.body:  # a guard may have rewritten it
+        memory = call.state[_STATE] = {"body": call.body}
+    return Needs(call, memory)
 
 
 _STATE = "gateway.needs"

@@ -33,9 +33,7 @@ def call_of(gateway: Gateway, format: str, *, dialect: str | None = None) -> Cal
         hint = nearest(format, spoken) or f"; known are {', '.join(sorted(spoken))}"
         raise ConfigError([f'--dialect: no caller speaks "{format}"{hint}'])
     owner, path = spoken[format]
-    return Call(
-        gateway=gateway, dialect=owner, format=load_format(format), id="req_rehearsal", path=path, headers={}
-    )
+    return Call(gateway=gateway, dialect=owner, format=load_format(format), id="req_rehearsal", path=path, headers={})
 
 
 def understand(call: Call, model: str) -> None:
@@ -64,7 +62,7 @@ def rehearse(call: Call, seed: Any = None) -> None:
     if seed is not None:
         for record in call.gateway.records:
             if isinstance(rng := getattr(record.plugin, "rng", None), random.Random):
-                rng.seed(seed)
+                rng.seed(f"{record.name} {seed}")  # each draws for itself
     call.model_config = call.gateway.resolve(call.model, call.principal)
     call.targets = call.model_config.targets
     call.decision = None

@@ -49,7 +49,7 @@ class Relay:
 
     async def prime(self) -> None:
         """Wait for the first bytes that the caller will see; an error before them may still be tried elsewhere."""
-        first = await self._source.next()
+        first = await self._source.first()
         self._source.attempt.first_token()
         self._ended = first is None
         self._waiting.append(first or b"")
@@ -182,7 +182,7 @@ class Relay:
             await attempt.begin(continued(call.request, words))
             rejoined = Rejoined(step.lane.wire.stream_reader(), self._writer(said), splice)
             source = Source(call, attempt, rejoined, translated=True)
-            out = await source.next()
+            out = await source.first()
             attempt.first_token()
         except GatewayError as error:
             attempt.failed(error, billed=attempt.answer is not None and attempt.attempt.status == 200)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DRAWS = 1000
 """How often the choice is rehearsed, to tell what goes by chance."""
+LONGEST = 0.5
+"""Seconds after which that is often enough."""
 PASSED_OVER = ("cooling", "open", "ejected")
 """States of a target's health in which it is not asked."""
 _PICO_PER_NANO = 1000
@@ -39,6 +41,17 @@ def route(args: argparse.Namespace) -> int:
     """Print where the request would go; 1 where it would be refused."""
     body = read_file(Path(args.request)) if args.request else sys.stdin.buffer.read()
     gateway, state = gateway_with_state(args.config)
+    try:
+        found = _found(gateway, args, body)
+    finally:
+        gateway.health.let_go()
+    found["state"] = state
+    sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n" if args.json else text_of(found))
+    return 1 if found["error"] else 0
+
+
+def _found(gateway: Gateway, args: argparse.Namespace, body: bytes) -> dict[str, Any]:
+    """All that there is to tell, but for where the state of health is from."""
     call = call_of(gateway, args.dialect)
     call.body, call.credential = body, ABSENT
     call.headers = dict(args.header)
@@ -46,7 +59,7 @@ def route(args: argparse.Namespace) -> int:
         call.principal = principal_named(gateway, args.key)
     if args.at is not None:
         call.started_at = args.at
-    found: dict[str, Any] = {"dialect": call.format.name, "operation": call.operation, "state": state}
+    found: dict[str, Any] = {"dialect": call.format.name, "operation": call.operation}
     found |= {"key": args.key, "time": round(call.started_at, 3)}
     error: GatewayError | None = None
     try:
@@ -63,27 +76,28 @@ def route(args: argparse.Namespace) -> int:
         shares = chances(call)
     except GatewayError as refusal:
         error, shares = refusal, {}
-    found |= explained(call, shares, error)
-    sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n" if args.json else text_of(found))
-    return 1 if found["error"] else 0
+    return found | explained(call, shares, error)
 
 
 def gateway_with_state(path: Path | None) -> tuple[Gateway, dict[str, Any]]:
     """A Gateway that sees what a running one's workers share of their targets' health, and where that is from."""
     config = lenient_config(path)
     gateway = build(config)
+    gateway.health.hold()
     place: Any = gateway.health.state.place
     if isinstance(place, Path) and (place / "data.mdb").exists():
         board = gateway.health.state.board
         board.circuits.sync(time.monotonic())
         if not board.circuits.failures:
-            return gateway, {"shared": str(place), "text": "what the running gateway's workers share of their targets"}
+            return gateway, {"shared": str(place), "text": "the health of targets that the gateway's workers share"}
         why = f"the health that is shared in {place} cannot be read"
     else:
         why = "no running gateway shares its targets' health here" if place is not None else "one worker shares none"
+    gateway.health.let_go()
     # Nothing may be written: a store that is not there would be made.
     alone = msgspec.structs.replace(config.health, store="memory")
     gateway = build(msgspec.structs.replace(config, health=alone))
+    gateway.health.hold()
     return gateway, {"shared": None, "text": f"the configuration alone ({why}): all targets are taken to be well"}
 
 
@@ -91,7 +105,10 @@ def chances(call: Call) -> dict[str, float]:
     """The share of each target of being the first; the call is left with the choice that is made most often."""
     firsts: Counter[str] = Counter()
     seeds: dict[str, int] = {}
+    end = time.monotonic() + LONGEST
     for seed in range(DRAWS):
+        if seed and time.monotonic() > end:
+            break
         rehearse(call, seed)
         name = str(call.targets[0])
         firsts[name] += 1
@@ -99,7 +116,8 @@ def chances(call: Call) -> dict[str, float]:
         if seed == 0 and len(call.targets) == 1 and call.decision is None:
             return {name: 1.0}
     rehearse(call, seeds[firsts.most_common(1)[0][0]])
-    return {name: count / DRAWS for name, count in firsts.most_common()}
+    drawn = firsts.total()
+    return {name: round(count / drawn, 4) for name, count in firsts.most_common()}
 
 
 def explained(call: Call, shares: dict[str, float], error: GatewayError | None) -> dict[str, Any]:
@@ -115,6 +133,7 @@ def explained(call: Call, shares: dict[str, float], error: GatewayError | None) 
         "not_tried": [],
         "goes_to": None,
         "chances": shares,
+        "options": {},
         "error": None,
     }
     if decision is not None:
@@ -126,14 +145,28 @@ def explained(call: Call, shares: dict[str, float], error: GatewayError | None) 
         for target in dict.fromkeys(call.targets):
             told["order"].append(_target(call, target))
         ready = [entry for entry in told["order"] if entry["passed_over"] is None]
+        if not ready and (left_out := [e for e in told["order"] if e["health"]["state"] == "ejected"]):
+            told["notes"].append("no other target is fit, so one that was left out is asked all the same")
+            left_out[0]["passed_over"] = None
+            ready = left_out
         told["goes_to"] = ready[0]["target"] if ready else None
         told |= {"retries": model.retries, "rescue": model.rescue, "total_seconds": call.deadline}
         told["hedge"] = None if model.hedge is None else msgspec.to_builtins(model.hedge)
+        told["fallback_on"] = None if model.fallback_on is None else list(model.fallback_on)
+        told["options"] = model.extra
         if not ready:
-            told["error"] = {"status": 503, "code": "no_target", "message": "No target can be asked now."}
+            told["error"] = _nobody(told["order"])
     else:
         told["error"] = {"status": error.status, "code": error.code or error.kind, "message": error.message}
     return told
+
+
+def _nobody(order: list[dict[str, Any]]) -> dict[str, Any]:
+    """The error of a call whose targets are all passed over."""
+    reasons = "; ".join(f"{entry['target']}: {entry['passed_over']}" for entry in order)
+    if any(entry["health"]["state"] in PASSED_OVER for entry in order):
+        return {"status": 503, "code": "no_healthy_target", "message": f"No target can be asked now: {reasons}"}
+    return {"status": 400, "code": "unsupported_by_targets", "message": f"No target can take it: {reasons}"}
 
 
 def _target(call: Call, target: Target) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +19,19 @@ def text_of(found: dict[str, Any]) -> str:
     if "needs" in found:
         lines.append(_named("needs", _needs(found["needs"])))
     lines += [_named(name, found[name]) for name in ("rule", "split") if found.get(name)]
+    lines += [_named("option", f"{key} = {json.dumps(value, default=str)}") for key, value in found["options"].items()]
     lines += [_named("note", note) for note in found["notes"]]
     lines.append(_named("state", found["state"]["text"]))
     if found["order"]:
         lines.append("")
     for place, entry in enumerate(found["order"], 1):
         lines += _target(place, entry, found["chances"])
+    listed = {entry["target"] for entry in found["order"]}
+    lines += [
+        f"   by chance {share:.1%} of such calls ask {target} first"
+        for target, share in found["chances"].items()
+        if target not in listed
+    ]
     if found["not_tried"]:
         lines += ["", "not tried"]
         lines += [f"  {entry['target']}: {entry['why'] or 'not chosen'}" for entry in found["not_tried"]]
@@ -60,7 +68,7 @@ def _target(place: int, entry: dict[str, Any], chances: dict[str, float]) -> lis
     if entry["fallback"]:
         head += "  (fallback)"
     if len(chances) > 1 and entry["target"] in chances:
-        head += f"  (first in {chances[entry['target']]:.0%} of rehearsals)"
+        head += f"  (first in {chances[entry['target']]:.1%} of rehearsals)"
     lines = [head]
     if entry["passed_over"] is not None:
         lines.append(f"   passed over: {entry['passed_over']}")
@@ -83,7 +91,7 @@ def _target(place: int, entry: dict[str, Any], chances: dict[str, float]) -> lis
 def _health(health: dict[str, Any]) -> str:
     if health["state"] == "ok":
         return "ok"
-    words = health["state"] + (f", {health['reason']}" if health["reason"] else "")
+    words = f"{health['state']}, {health['reason']}" if health["reason"] else str(health["state"])
     return words + (f"; {health['seconds_left']:g} s left" if health["seconds_left"] else "")
 
 
@@ -105,6 +113,8 @@ def _end(found: dict[str, Any]) -> list[str]:
         return [f"refused: {error['status']} {error['code']}: {error['message']}"]
     words = f"goes to {found['goes_to']}; {found['retries']} retries at a target, under the retry budget"
     words += f"; a stream that breaks: {found['rescue']}"
+    if (kinds := found["fallback_on"]) is not None:
+        words += f"; another target is asked only after {', '.join(kinds) or 'nothing'}"
     if (hedge := found["hedge"]) is not None:
         when = f"{hedge['after']:g} s" if hedge.get("after") else f"its percentile {hedge['percentile']:g}"
         words += f"; a second target is asked when the first token is later than {when}"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError
+from gateway.outgoing import time_limits
 from gateway.sse import decode_events, split_events
+from gateway.upstream_errors import timed_out
 
 if TYPE_CHECKING:
     from gateway.attempt import Try
@@ -20,36 +22,44 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS = 0.5
 """How long to wait for the end of an answer whose last event has arrived, so that its connection can be used again."""
-
+MOST_SILENCE = 64 * 1024
+"""How many bytes of comments are kept for the caller until the first event."""
 
 _decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _DONE = b"[DONE]"
+_BOM = b"\xef\xbb\xbf"
 
 
 def is_sound(block: bytes) -> bool:
-    """Whether every event of a block is UTF-8 and holds JSON, or the end mark, or nothing."""
+    """Whether every event of a block is UTF-8 and holds a JSON object, or the end mark, or nothing."""
     try:
         if not block.isascii():
             block.decode()
         if block.startswith(b"data: {") and block.count(b"\n") == 2:
             _decode_raw(block[6:])
             return True
-        for event in decode_events(block):
+        for event in decode_events(block.removeprefix(_BOM)):
             data = event.data.strip()
             if data and data != _DONE:
                 _decode_raw(data)
+                if data[:1] != b"{":
+                    return False
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 
 
 class Source:
-    """The stream of one try. ``error_event`` is the provider's own event that told of an error, where bytes pass."""
+    """The stream of one try. ``error_event`` is the provider's own event that told of an error, where bytes pass.
+
+    ``unheard`` is True until its first event is here: so long ``next`` returns nothing for what is no event.
+    """
 
     def __init__(self, call: Call, attempt: Try, translator: StreamTranslator, *, translated: bool = False) -> None:
         assert attempt.answer is not None
         self.attempt = attempt
         self.error_event = b""
+        self.unheard = True
         self._call = call
         self._answer = attempt.answer
         self._chunks: AsyncIterator[bytes] = attempt.answer.chunks()
@@ -101,6 +111,29 @@ class Source:
         """Have ``take`` called for each piece that arrives, as UpstreamReply.follow does."""
         await self._answer.follow(take)
 
+    async def first(self) -> bytes | None:
+        """The bytes up to the first event; what only keeps the connection alive does not lengthen the wait for it."""
+        out = await self.next()
+        if out is not None and not self._tells(out):
+            limit = time_limits(self._call, self.attempt.target).first_token
+            left = None if limit is None else limit - (self._call.elapsed() - self.attempt.attempt.started)
+            try:
+                async with asyncio.timeout(left):
+                    while (more := await self.next()) is not None and not self._tells(out + more):
+                        out = (out + more)[-MOST_SILENCE:]
+            except TimeoutError:
+                self._broken = timed_out(str(self.attempt.target), "first_token", limit)
+                raise self._broken from None
+            out = more if more is None else out + more
+        self.unheard = False
+        return await self.next() if out == b"" else out
+
+    def _tells(self, out: bytes) -> bool:
+        """Whether there is an event, sent on or not, that is more than a sign of life."""
+        if out.startswith(b"data: {") or self.facts().model is not None:
+            return True
+        return any(event.data and event.event != "ping" for event in decode_events(out.removeprefix(_BOM)))
+
     async def next(self) -> bytes | None:
         """The next chunk, None behind a clean end; raises what broke the stream."""
         translator = self._translator
@@ -118,6 +151,8 @@ class Source:
                     return out
                 if not self.flows:
                     return await self.next()
+                if self.unheard:
+                    return b""
         except UpstreamError as error:
             return self._end(error)
         return self._end(

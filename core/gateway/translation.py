@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from gateway.dialect import Dialect
-from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
-from gateway.format import Dropped, Format, StreamReader, StreamWatch, StreamWriter
+from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamProtocolError, UpstreamRejected
+from gateway.format import Dropped, StreamReader, StreamWatch, StreamWriter
 from gateway.jsonbody import Spliced
 from gateway.protocol import (
     ChatReply,
@@ -24,86 +22,25 @@ from gateway.protocol import (
     RerankReply,
     Start,
     TokenCount,
-    Usage,
     UsageUpdate,
 )
-from gateway.provider import Provider
+from gateway.translator import Pair, StreamFacts, StreamTranslator, Translator
 
 if TYPE_CHECKING:
     from gateway.call import Call, Target
 
 
-class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """Who talks to whom: a dialect's format ``source`` and a provider's ``wire`` format."""
-
-    dialect: Dialect
-    provider: Provider
-    source: Format
-    wire: Format
-
-
-class StreamFacts(msgspec.Struct, kw_only=True):
-    """What a stream's translator has learned by now; ``complete`` only behind the wire format's own end mark."""
-
-    complete: bool = False
-    usage: Usage | None = None
-    error: GatewayError | None = None
-    model: str | None = None
-    finish_reason: str | None = None
-    service_tier: str | None = None
-
-
-class StreamTranslator(ABC):
-    """Upstream bytes → caller's bytes, whole events only."""
-
-    @abstractmethod
-    def feed(self, data: bytes) -> bytes:
-        """Take the next upstream bytes; return what may go to the caller now."""
-
-    @abstractmethod
-    def close(self) -> bytes:
-        """The upstream closed: what is still due, with the clean end only if the stream was complete."""
-
-    @abstractmethod
-    def facts(self) -> StreamFacts:
-        """What is known by now."""
-
-    writer: StreamWriter | None = None
-    """What writes the caller's events, where they are not passed on: an error event goes on in its numbering."""
-
-    @property
-    @abstractmethod
-    def complete(self) -> bool:
-        """Whether the provider said that the stream is complete."""
-
-    @property
-    @abstractmethod
-    def error(self) -> GatewayError | None:
-        """The error that the provider reported inside the stream, if any."""
-
-
-class Translator(ABC):
-    """Carries calls of one pair. Stateless; a stream has a StreamTranslator of its own."""
-
-    @abstractmethod
-    def request(self, call: Call, target: Target) -> bytes:
-        """The upstream body for ``target``; losses are named in ``call.dropped``."""
-
-    def pieces(self, call: Call, target: Target) -> Spliced | None:
-        """What ``request`` would return, without a copy of the caller's bytes; None where that cannot be."""
-        return None
-
-    def wire_name(self, call: Call, target: Target, lane: str) -> str:
-        """The name of the format that a request is written in: the lane's, unless this chooses for each call."""
-        return lane
-
-    @abstractmethod
-    def reply(self, call: Call, body: bytes) -> bytes:
-        """The caller's body for a provider's whole reply; notes usage and the like in ``call``."""
-
-    @abstractmethod
-    def stream(self, call: Call) -> StreamTranslator:
-        """A translator for one stream."""
+__all__ = [
+    "Composed",
+    "Pair",
+    "Passthrough",
+    "StreamFacts",
+    "StreamTranslator",
+    "Translator",
+    "default_translator",
+    "model_sent",
+    "upstream_error",
+]
 
 
 def default_translator(pair: Pair) -> Translator:
@@ -120,15 +57,16 @@ class Passthrough(Translator):
 
     def request(self, call: Call, target: Target) -> bytes:
         """The caller's own bytes, with the target's model name and the format's few patches spliced in."""
-        changes = self._changes(call, target)
+        changes = self.changes(call, target)
         return call.json.replaced(changes) if changes else call.body
 
     def pieces(self, call: Call, target: Target) -> Spliced | None:
         """The same in pieces; None where nothing changes."""
-        changes = self._changes(call, target)
+        changes = self.changes(call, target)
         return call.json.spliced(changes) if changes else None
 
-    def _changes(self, call: Call, target: Target) -> dict[str, bytes]:
+    def changes(self, call: Call, target: Target) -> dict[str, bytes]:
+        """What is put into the caller's bytes: top-level members as JSON."""
         # As a rule only streams have something to patch; finding a model's traits costs more than the rest.
         patched = call.stream or self.format.patches_whole
         changes = self.format.lane_patches(call.json, self.provider.traits(target.model)) if patched else {}
@@ -141,6 +79,8 @@ class Passthrough(Translator):
         facts = self.format.read_facts(body)
         if facts.error is not None:
             raise facts.error
+        if not facts.is_answer or not (_is_text(body) and (facts.model is not None or _is_object(body))):
+            raise UpstreamProtocolError(f"The answer of {call.target} is not what was asked for, or is no valid JSON.")
         call.usage, call.answered_model, call.finish_reason = facts.usage, facts.model, facts.finish_reason
         call.service_tier, call.search_units = facts.service_tier, facts.search_units
         return body
@@ -273,6 +213,21 @@ class _Composed(StreamTranslator):
                 break
             out.append(self._writer.write(event))
         return b"".join(out)
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        return body.isascii() or bool(body.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_object(body: bytes) -> bool:
+    """Whether a body of which nothing is known is a JSON object at all."""
+    try:
+        return msgspec.json.decode(body, type=msgspec.Raw) is not None and body.lstrip()[:1] == b"{"
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def model_sent(call: Call) -> str:

@@ -219,7 +219,7 @@ class Greeter(Plugin):
     [
         ((), "the following arguments are required: COMMAND"),
         (("chekc",), 'there is no command "chekc"; did you mean "check"?'),
-        (("zzz",), 'there is no command "zzz"; known are serve, check, plugins, models, new-plugin, version'),
+        (("zzz",), 'there is no command "zzz"; known are serve, check, plan, plugins, models, route, translate, new-plugin, version'),
         (("check", "-c"), "argument -c/--config: expected one argument"),
         (("check", "--jsno"), "unrecognized arguments: --jsno"),
         (("new-plugin",), "the following arguments are required: NAME"),

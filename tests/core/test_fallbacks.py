@@ -55,7 +55,7 @@ OVERLOADED = {"message": "busy", "type": "server_error", "code": None}
     [
         (OVERLOADED, 503, 2, 1),
         (TOO_LONG, 400, 1, 1),
-        (FILTERED, 400, 1, 1),
+        (FILTERED, 400, 1, 0),
         ({"message": "no such model", "type": "invalid_request_error", "code": "model_not_found"}, 404, 1, 1),
         ({"message": "pay", "type": "insufficient_quota", "code": "insufficient_quota"}, 429, 1, 1),
         ({"message": "bad key", "type": "invalid_request_error", "code": "invalid_api_key"}, 401, 1, 0),
@@ -80,3 +80,8 @@ def test_a_model_may_narrow_after_which_failures_another_target_is_asked() -> No
     assert (answer.status, one, two) == (503, 2, 0)
     answer, _, two = asked(OVERLOADED, 503, model='fallback_on = ["overloaded", "upstream", "server_error"]')
     assert (answer.status, two) == (200, 1)
+
+
+def test_what_a_filter_refused_goes_elsewhere_only_by_request() -> None:
+    answer, one, two = asked(FILTERED, 400, model='fallback_on = ["content_filter"]')
+    assert (answer.status, one, two) == (200, 1, 1)

@@ -95,7 +95,8 @@ def test_a_stream_that_its_reader_cannot_follow_waits_for_it_and_loses_nothing()
 
 
 def unchunked(framed: bytes) -> bytes:
-    out, at = [], 0
+    out: list[bytes] = []
+    at = 0
     while True:
         end = framed.index(b"\r\n", at)
         size = int(framed[at:end], 16)

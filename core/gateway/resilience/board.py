@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
 
 import msgspec
 
@@ -26,25 +25,24 @@ from gateway.resilience.circuit import (
 from gateway.resilience.evidence import Evidence
 from gateway.resilience.latency import Latency
 from gateway.resilience.outlier import outliers
+from gateway.resilience.remembered import remembered
 from gateway.resilience.rules import EjectionRules, TargetRules
 from gateway.resilience.shared import SharedCircuits
 from gateway.resilience.store import HealthStore
 from gateway.resilience.throttle import Throttle
 
-T = TypeVar("T")
-
 FAULTS = frozenset({"timeout", "upstream", "server_error", "overloaded"})
 """The kinds of errors that speak against a target. All others are answers to a request, and show it alive."""
 LIMITS = frozenset({"rate_limit", "quota"})
-MOST_TARGETS = 4096
-"""How many targets are remembered; callers may name any model of a provider."""
 
 
 class BoardState:
     """What outlives a change of the configuration."""
 
-    def __init__(self, store: HealthStore) -> None:
+    def __init__(self, store: HealthStore, on_turn: Callable[[str, Circuit], None] | None = None) -> None:
+        """``on_turn`` hears of each circuit that opens or closes."""
         self.circuits = SharedCircuits(store, self._turned)
+        self._on_turn = on_turn
         self.evidence: dict[str, Evidence] = {}
         self.throttles: dict[str, Throttle] = {}
         self.latency: dict[str, Latency] = {}
@@ -55,14 +53,8 @@ class BoardState:
         """A circuit has opened or closed: what comes next is judged by itself."""
         if target in self.evidence:
             self.evidence[target].clear()
-
-
-def remembered(known: dict[str, T], target: str, value: T) -> T:
-    """Remember a value of a target; the oldest is forgotten where there are too many."""
-    if len(known) >= MOST_TARGETS:
-        del known[next(iter(known))]
-    known[target] = value
-    return value
+        if self._on_turn is not None:
+            self._on_turn(target, self.circuits.get(target))
 
 
 class Board:
@@ -204,6 +196,10 @@ class Board:
             return
         text = reason + (f", the last with {kind}" if kind else "")
         self.circuits.change(target, now, lambda c: c if c.is_open else trip(c, now, breaker, text))
+
+    def spared(self, target: str, now: float, probe: int) -> None:
+        """A probe that never began gives its lease back."""
+        self._end_probe(target, now, probe, None, "")
 
     def checked(self, provider: str, good: bool, now: float, until: float, reason: str) -> None:
         """An active health check's word on a whole provider; a bad one holds ``until``, or to the next good one."""

@@ -1,11 +1,13 @@
 """What is held against a target: an open circuit, a cooldown, an ejection. Small, immutable, shared between workers.
 
-Every change raises ``seq``, so that of two copies the later one is known without a clock.
+Opening, closing and probing raise ``seq``, so that of two copies the later one is known without a clock. Cooldowns and
+ejections only end by the time, so that of two the longer one holds.
 """
 
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.resilience.rules import BreakerRules
 
@@ -119,26 +121,30 @@ def cool(circuit: Circuit, until: float, *, limited: bool, reason: str) -> Circu
     """Leave the target alone until a time; never shorter than what was asked for before."""
     if until <= circuit.cooling:
         return circuit
-    return change(circuit, cooling=until, limited=limited, reason=reason)
+    return replace(circuit, cooling=until, limited=limited, reason=reason)
 
 
 def eject(circuit: Circuit, now: float, seconds: float, longest: float, reason: str) -> Circuit:
     """Leave the target out for ``seconds``, times how often that happened of late."""
     count = 1 if now - circuit.ejected > longest else circuit.ejections + 1
-    return change(circuit, ejected=now + min(seconds * count, longest), ejections=count, reason=reason)
+    return replace(circuit, ejected=now + min(seconds * count, longest), ejections=count, reason=reason)
 
 
 def merge(mine: Circuit, theirs: Circuit) -> Circuit:
-    """Of two copies the later one, with the longer cooldown of both."""
+    """Of two copies the later one, with the longer cooldown and ejection of both."""
     first, second = (mine, theirs) if _rank(mine) >= _rank(theirs) else (theirs, mine)
     if second.cooling > first.cooling:
-        return msgspec.structs.replace(first, cooling=second.cooling, limited=second.limited)
+        reason = first.reason if first.is_open else second.reason
+        first = replace(first, cooling=second.cooling, limited=second.limited, reason=reason)
+    if second.ejected > first.ejected:
+        reason = first.reason if first.is_open else second.reason
+        first = replace(first, ejected=second.ejected, ejections=second.ejections, reason=reason)
     return first
 
 
 def change(circuit: Circuit, **changes: object) -> Circuit:
     """A later copy."""
-    return msgspec.structs.replace(circuit, seq=circuit.seq + 1, **changes)
+    return replace(circuit, seq=circuit.seq + 1, **changes)
 
 
 def _rank(circuit: Circuit) -> tuple[int, bool, float]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.resilience.board import remembered
 from gateway.resilience.hedge import BUDGET_SECONDS, hedge_after
 from gateway.resilience.latency import Latency
+from gateway.resilience.remembered import remembered
 from gateway.resilience.retry_budget import Budget
 from gateway.resilience.rules import BudgetRules, HedgeRules
 

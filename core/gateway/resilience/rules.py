@@ -18,7 +18,7 @@ class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):
     samples: int = 20
     window: float = 60.0
     open_for: float = 5.0
-    longest: float = 60.0
+    longest: float = 15.0
     probes: int = 2
     lease: float = 30.0
 

@@ -138,6 +138,10 @@ class ApiKeys(Plugin):
             raise AuthenticationFailed(entry.refusal, code="inactive_api_key")
         return entry.principal
 
+    def named(self, name: str) -> Principal | None:
+        """Who holds the key of this name, whether or not it is good at the moment; for commands that explain."""
+        return next((entry.principal for entry in self._entries.values() if entry.principal.name == name), None)
+
     @hookimpl
     async def on_request(self, call: Call) -> None:
         call.principal = self.identify(call.credential)

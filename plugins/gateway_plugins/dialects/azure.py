@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from gateway import hookimpl
 from gateway.dialect import Dialect, Endpoint
-from gateway.jsonbody import JsonObject
 from gateway.translation import Passthrough
 from gateway_plugins.dialects.completions_lane import completions_lane
 from gateway_plugins.dialects.openai_models import Models
@@ -65,8 +64,8 @@ class AzureDialect(Dialect):
 class _Named(Passthrough):
     """As the default, but a body without a model, whose path named it, gets the target's."""
 
-    def request(self, call: Call, target: Target) -> bytes:
-        body = super().request(call, target)
-        if "model" in call.json:
-            return body
-        return JsonObject(body).replaced({"model": msgspec.json.encode(target.model)})
+    def changes(self, call: Call, target: Target) -> dict[str, bytes]:
+        changes = super().changes(call, target)
+        if "model" not in call.json:
+            changes["model"] = msgspec.json.encode(target.model)
+        return changes

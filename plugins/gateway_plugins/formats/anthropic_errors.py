@@ -12,6 +12,8 @@ from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
 from gateway.protocol import ErrorEvent
 from gateway_plugins.formats.json_fields import BAD_JSON
 
+MAX_RETRY_AFTER = 3600.0
+"""Seconds; a provider that asks for more is believed no further."""
 _KINDS: dict[str, Kind] = {
     "invalid_request_error": "invalid_request",
     "authentication_error": "authentication",
@@ -126,18 +128,18 @@ def _retry_after(headers: dict[str, str]) -> float | None:
     if value is not None:
         seconds = _number(value)
         if seconds is not None:
-            return seconds / 1000
+            return min(seconds / 1000, MAX_RETRY_AFTER)
     value = headers.get("retry-after")
     if value is None:
         return None
     seconds = _number(value)
     if seconds is not None:
-        return seconds
+        return min(seconds, MAX_RETRY_AFTER)
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
     except (TypeError, ValueError):
         return None
-    return max(0.0, wait.total_seconds())
+    return min(max(0.0, wait.total_seconds()), MAX_RETRY_AFTER)
 
 
 def _number(text: str) -> float | None:

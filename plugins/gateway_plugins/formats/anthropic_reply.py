@@ -210,6 +210,8 @@ def read_facts(body: bytes) -> ReplyFacts:
         raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
     if isinstance(facts.error, dict) and facts.type != "message":
         return ReplyFacts(error=rejected(facts.error))
+    if facts.type != "message":
+        return ReplyFacts(is_answer=False)
     tier = facts.usage.get("service_tier") if isinstance(facts.usage, dict) else None
     return ReplyFacts(
         model=_text(facts.model),

@@ -71,7 +71,6 @@ class MessagesStreamReader(StreamReader):
         self._blocks: dict[Any, _Block] = {}
         self._usage: dict[str, Any] = {}
         self._parts = 0
-        self._called = False
         self._started = False
         self._has_finished = False
         self._over = False
@@ -149,7 +148,6 @@ class MessagesStreamReader(StreamReader):
         block = self._blocks[index] = _Block(self._parts, content)
         self._parts += 1
         if block.call:
-            self._called = True
             if raw.get("input"):
                 block.first = _json(raw["input"])
         out.append(PartStart(part=block.part, content=content))
@@ -202,11 +200,11 @@ class MessagesStreamReader(StreamReader):
     def _end(self, value: dict[str, Any], out: list[Event]) -> None:
         if not self._started:
             raise UpstreamProtocolError("The provider's stream ended before a message began.")
-        self._close_blocks(out)
-        if not self._has_finished:
-            out.append(Finish(finish_reason="tool_calls" if self._called else "stop"))
-        out.append(End())
         self._over = True
+        if not self._has_finished:
+            return  # no stop reason: it was cut, and is not complete
+        self._close_blocks(out)
+        out.append(End())
 
     def _close_blocks(self, out: list[Event]) -> None:
         for block in self._blocks.values():

@@ -120,12 +120,12 @@ def _keep(rest: dict[str, Any], key: str, taken: tuple[str, ...]) -> None:
 
 def write_usage(usage: Usage, tier: str | None, *, own: bool) -> dict[str, Any]:
     """The whole ``usage`` object, with every count that Anthropic gives."""
+    counts = write_counts(usage)
+    written = counts["cache_creation_input_tokens"]
+    hour = min(usage.cache_write_1h_tokens, written)
     out: dict[str, Any] = {
-        **write_counts(usage),
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": max(0, usage.cache_write_tokens - usage.cache_write_1h_tokens),
-            "ephemeral_1h_input_tokens": usage.cache_write_1h_tokens,
-        },
+        **counts,
+        "cache_creation": {"ephemeral_5m_input_tokens": written - hour, "ephemeral_1h_input_tokens": hour},
     }
     word = tier if own else {"default": "standard", "standard": "standard", "priority": "priority"}.get(tier or "")
     if word is not None:
@@ -135,9 +135,11 @@ def write_usage(usage: Usage, tier: str | None, *, own: bool) -> dict[str, Any]:
 
 def write_counts(usage: Usage) -> dict[str, Any]:
     """The counts that the last event of a stream repeats."""
-    read, written = usage.cache_read_tokens, usage.cache_write_tokens
+    # OpenRouter counts tokens twice that were both read and written.
+    read = min(usage.cache_read_tokens, usage.prompt_tokens)
+    written = min(usage.cache_write_tokens, usage.prompt_tokens - read)
     out: dict[str, Any] = {
-        "input_tokens": max(0, usage.prompt_tokens - read - written),
+        "input_tokens": usage.prompt_tokens - read - written,
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": read,
         "output_tokens": usage.completion_tokens,

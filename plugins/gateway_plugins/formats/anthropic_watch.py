@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.format import StreamWatch
-from gateway.sse import SSEEvent, SSESplitter, decode_events
+from gateway.sse import SSEEvent, SSESplitter, decode_events, split_events
 from gateway_plugins.formats.anthropic_errors import rejected
 from gateway_plugins.formats.anthropic_usage import read_stop, read_usage
 from gateway_plugins.formats.json_fields import BAD_JSON
@@ -16,6 +16,7 @@ from gateway_plugins.formats.json_fields import BAD_JSON
 # Only events of these names are decoded. Text may hold the same words: then a chunk is decoded for nothing.
 _WANTED = re.compile(rb'message_(?:start|delta|stop)|event: ?error|"type": ?"error"')
 _BOM = b"\xef\xbb\xbf"
+_END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
 class MessagesStreamWatch(StreamWatch):
@@ -24,29 +25,43 @@ class MessagesStreamWatch(StreamWatch):
     def __init__(self) -> None:
         self._splitter = SSESplitter()
         self._usage: dict[str, Any] = {}
+        self._over = False
 
     def feed(self, data: bytes) -> bytes:
+        if self._over:
+            return b""
         whole = self._splitter.feed(data)
-        if whole and _WANTED.search(whole) is not None:
-            for event in decode_events(whole.removeprefix(_BOM)):
+        if not whole or _WANTED.search(whole) is None:
+            return whole
+        return self._passed(whole)
+
+    def _passed(self, whole: bytes) -> bytes:
+        """What may pass: nothing behind an error or the end, nor an end without the reason why it stopped."""
+        passed: list[bytes] = []
+        for raw in split_events(whole):
+            for event in decode_events(raw.removeprefix(_BOM)):
                 self._look(event)
-        return whole
+            if not self._over or self.complete or self.error is not None:
+                passed.append(raw)
+            if self._over:
+                break
+        return b"".join(passed)
 
     def close(self) -> bytes:
         """The last event where only its blank line is missing, which is added; what is cut within one is kept back."""
+        if self._over:
+            return b""
         rest = self._splitter.close()
         events = decode_events(rest)
-        if not events or not all(map(_is_whole, events)):
-            rest, events = b"", []
-        for event in events:
-            self._look(event)
-        if self.finish_reason is not None and self.error is None:
+        out = self._passed(_ended(rest)) if events and all(map(_is_whole, events)) else b""
+        if self.finish_reason is not None and not self._over:
             # The answer is whole: only its last event is missing.
-            self.complete = True
-        return _ended(rest) if events else b""
+            self._over = self.complete = True
+            out += _END
+        return out
 
     def _look(self, event: SSEEvent) -> None:
-        if self.complete or self.error is not None:
+        if self._over:
             return
         try:
             value = msgspec.json.decode(event.data)
@@ -64,8 +79,10 @@ class MessagesStreamWatch(StreamWatch):
             self.finish_reason = reason or self.finish_reason
             self._note(value.get("usage"))
         elif kind == "message_stop":
-            self.complete = True
+            self._over = True
+            self.complete = self.finish_reason is not None
         elif kind == "error":
+            self._over = True
             error = value.get("error")
             self.error = rejected(error if isinstance(error, dict) else {})
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.format import Dropped
 from gateway.protocol import Media, Message, Part, Refusal, Text, Thinking, ToolCall, ToolResult
+from gateway_plugins.formats.custom_tools import wrapped
 from gateway_plugins.formats.openai_chat_media import url_of
 
 NAME = "cohere_chat"
@@ -63,7 +64,8 @@ def _part(part: Part, path: str, dropped: Dropped) -> dict[str, Any] | None:
     if isinstance(part, Text | Refusal):
         return {"type": "text", "text": part.text}
     if isinstance(part, Media) and part.text is not None:
-        return {"type": "text", "text": part.text}
+        # A document of plain text is text; its title is put where the model sees it.
+        return {"type": "text", "text": f"{part.name}\n\n{part.text}" if part.name else part.text}
     if isinstance(part, Media) and part.kind == "image" and part.file_id is None:
         image: dict[str, Any] = {"url": url_of(part)}
         if part.detail is not None:
@@ -137,13 +139,12 @@ def _said(part: Part, path: str, out: dict[str, Any], dropped: Dropped, *, own: 
 
 
 def _call(call: ToolCall, path: str, dropped: Dropped) -> dict[str, Any]:
-    if call.kind == "custom":
-        dropped.add(f"{path}.kind", "sent as a function's call: Cohere has no custom tools")
     if call.signature is not None:
         dropped.add(f"{path}.signature", "only Gemini reads a thought signature")
     for key in call.extra:
         dropped.add(f"{path}.{key}", "Cohere has no such field")
-    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    arguments = wrapped(call.arguments) if call.kind == "custom" else call.arguments or "{}"
+    function = {"name": call.name, "arguments": arguments}
     return {"id": call.id, "type": "function", "function": function}
 
 

@@ -9,6 +9,8 @@ import msgspec
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, Reasoning, ResponseFormat, Tool, ToolChoice
 from gateway_plugins.formats.cohere_messages import NAME, write_messages
+from gateway_plugins.formats.custom_tools import as_function
+from gateway_plugins.formats.named_schema import named_schema
 
 _SAME = ("max_tokens", "temperature", "seed", "frequency_penalty", "presence_penalty")
 _PENALTIES = ("frequency_penalty", "presence_penalty")
@@ -51,7 +53,7 @@ def write_request(request: ChatRequest, traits: Traits, dropped: Dropped) -> byt
     if request.tools and "tools" not in refused:
         _write_tools(out, request, refused, dropped)
     if request.response_format is not None and "response_format" not in refused:
-        _write_response_format(out, request.response_format, dropped)
+        _write_response_format(out, request.response_format)
     if request.reasoning is not None and "reasoning" not in refused:
         _write_thinking(out, request.reasoning, dropped, thinks=thinks)
     for key, value in request.extra.items():
@@ -117,8 +119,8 @@ def _write_tools(out: dict[str, Any], request: ChatRequest, refused: set[str], d
     names = _allowed(request.tool_choice) if "tool_choice" not in refused else None
     for index, tool in enumerate(request.tools):
         path = f"tools[{index}]"
-        if tool.kind != "function":
-            dropped.add(path, f"Cohere runs no {tool.kind} tools")
+        if tool.kind == "server":
+            dropped.add(path, "Cohere runs no tools of its own")
         elif names is None or tool.name in names:
             found.append(_function(tool, path, dropped))
             strict.add(bool(tool.strict))
@@ -153,6 +155,8 @@ def _function(tool: Tool, path: str, dropped: Dropped) -> dict[str, Any]:
     if tool.description is not None:
         function["description"] = tool.description
     function["parameters"] = tool.parameters if tool.parameters is not None else {"type": "object", "properties": {}}
+    if tool.kind == "custom":
+        function = as_function(tool, path, dropped)
     if tool.cache_control is not None:
         dropped.add(f"{path}.cache_control", "Cohere caches by itself")
     for key in tool.extra:
@@ -160,14 +164,12 @@ def _function(tool: Tool, path: str, dropped: Dropped) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _write_response_format(out: dict[str, Any], wanted: ResponseFormat, dropped: Dropped) -> None:
+def _write_response_format(out: dict[str, Any], wanted: ResponseFormat) -> None:
     if wanted.type == "text":
         return
     out["response_format"] = {"type": "json_object"}
     if wanted.schema is not None:
-        out["response_format"]["json_schema"] = wanted.schema
-    if wanted.description is not None:
-        dropped.add("response_format.json_schema.description", _NO_FIELD)
+        out["response_format"]["json_schema"] = named_schema(wanted)
 
 
 def _write_thinking(out: dict[str, Any], wanted: Reasoning, dropped: Dropped, *, thinks: bool) -> None:

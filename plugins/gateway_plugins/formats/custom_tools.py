@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.format import Dropped
 from gateway.protocol import ChatRequest, Event, Finish, PartDelta, PartStart, PartStop, Tool, ToolCall
 
 CUSTOM_INPUT = "input"
@@ -46,6 +47,14 @@ def described(tool: Tool) -> str | None:
         return tool.description
     said = f"The {CUSTOM_INPUT} must match this {grammar.get('syntax', '')} grammar:\n{definition}"
     return f"{tool.description}\n\n{said}" if tool.description else said
+
+
+def as_function(tool: Tool, path: str, dropped: Dropped) -> dict[str, Any]:
+    """The function that stands for a custom tool: name, description and parameters; what that loses is named."""
+    dropped.add(f"{path}.type", f'sent as a function whose one argument "{CUSTOM_INPUT}" is the text')
+    description = described(tool)
+    said = {} if description is None else {"description": description}
+    return {"name": tool.name, **said, "parameters": input_schema()}
 
 
 def wrapped(text: str) -> str:

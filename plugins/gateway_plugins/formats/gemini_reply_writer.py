@@ -15,6 +15,7 @@ from gateway_plugins.formats.gemini_usage import unsaid_counts, write_finish, wr
 from gateway_plugins.formats.json_fields import BAD_JSON
 
 CITES = "generateContent cites addresses and titles only"
+REFUSED = "generateContent does not tell a refusal from other text"
 STOPPED = "generateContent does not say which stop sequence it was"
 _TYPES = {"audio": "audio/wav", "image": "image/png", "video": "video/mp4", "document": "application/pdf"}
 
@@ -117,6 +118,8 @@ def add_part(out: list[dict[str, Any]], part: Part, path: str, dropped: Dropped 
 def written_part(part: Part, path: str, dropped: Dropped | None) -> dict[str, Any] | None:
     """One part; None for what has none, which is named."""
     if isinstance(part, Text | Refusal):
+        if isinstance(part, Refusal) and dropped is not None:
+            dropped.add(f"{path}.refusal", REFUSED)
         return {"text": part.text}
     if isinstance(part, Thinking):
         return thought(part.text, carried(part))

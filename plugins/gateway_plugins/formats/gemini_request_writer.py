@@ -91,6 +91,7 @@ def _without_refused(request: ChatRequest, to: Outgoing) -> ChatRequest:
 def _write_messages(out: dict[str, Any], request: ChatRequest, to: Outgoing) -> None:
     writer = PartWriter(to)
     system: Parts = []
+    systems: list[str] = []
     contents: list[dict[str, Any]] = []
     for index, message in enumerate(request.messages):
         path = f"messages[{index}]"
@@ -105,12 +106,15 @@ def _write_messages(out: dict[str, Any], request: ChatRequest, to: Outgoing) -> 
             else:
                 to.extras({}, {} if to.own else message.extra, path)
             system += parts
+            systems.append(path)
             continue
         role = "model" if message.role == "assistant" else "user"
         parts = writer.write(message.content, path, role, message.spelling)  # type: ignore[arg-type] # of the two
         _add(contents, role, parts, message, path, to)
     if not to.own:
         if system and (not contents or to.options.get("system") is False):
+            for path in systems:
+                to.lose(f"{path}.role", "sent as the user's: Gemini wants a user turn, or takes no system instruction")
             _say_first(contents, system)
         elif system:
             out["systemInstruction"] = {"parts": system}

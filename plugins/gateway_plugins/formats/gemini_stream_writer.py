@@ -29,7 +29,15 @@ from gateway_plugins.formats.gemini_carrier import carried
 from gateway_plugins.formats.gemini_citations import write_citations
 from gateway_plugins.formats.gemini_errors import write_error
 from gateway_plugins.formats.gemini_fields import NAME, merge
-from gateway_plugins.formats.gemini_reply_writer import CITES, STOPPED, name_extra, thought, usage_object, written_part
+from gateway_plugins.formats.gemini_reply_writer import (
+    CITES,
+    REFUSED,
+    STOPPED,
+    name_extra,
+    thought,
+    usage_object,
+    written_part,
+)
 from gateway_plugins.formats.gemini_usage import write_finish, write_logprobs
 
 
@@ -144,6 +152,8 @@ class GeminiStreamWriter(StreamWriter):
         if not self._own:
             name_extra({**content.extra, **event.extra}, path, self._dropped)
         text = "".join(part.text)
+        if isinstance(content, Refusal) and self._dropped is not None:
+            self._dropped.add(f"{path}.refusal", REFUSED)
         if isinstance(content, Text | Refusal):
             cited = self._cited.get(event.choice, [])
             self._cited[event.choice] = [(b, text if b == part.before and not t else t, c) for b, t, c in cited]

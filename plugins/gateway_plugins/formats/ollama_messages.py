@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.format import Dropped
 from gateway.protocol import Media, Message, Part, Refusal, Text, Thinking, ToolCall, ToolResult
+from gateway_plugins.formats.custom_tools import wrapped
 
 NAME = "ollama_chat"
 """The format's name: the ``origin`` of what it read."""
@@ -109,7 +110,8 @@ class _Written:
 
     def _media(self, part: Media, path: str, dropped: Dropped) -> None:
         if part.text is not None:
-            self.texts.append(part.text)
+            # A document of plain text is text; its title is put where the model sees it.
+            self.texts.append(f"{part.name}\n\n{part.text}" if part.name else part.text)
         elif part.kind == "image" and part.data is not None:
             self.images.append(part.data)
             if part.detail is not None:
@@ -122,8 +124,9 @@ class _Written:
 
 def _call(call: ToolCall, path: str, dropped: Dropped) -> dict[str, Any]:
     """A call with its arguments as an object, which is all that Ollama reads."""
+    said = wrapped(call.arguments) if call.kind == "custom" else call.arguments
     try:
-        arguments: Any = msgspec.json.decode(call.arguments) if call.arguments else {}
+        arguments: Any = msgspec.json.decode(said) if said else {}
     except (msgspec.DecodeError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):

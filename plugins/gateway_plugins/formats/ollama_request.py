@@ -9,6 +9,8 @@ import msgspec
 
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, Reasoning, ResponseFormat, Tool
+from gateway_plugins.formats.custom_tools import as_function
+from gateway_plugins.formats.named_schema import named_schema
 from gateway_plugins.formats.ollama_messages import write_messages
 
 # The normalised field → the name among Ollama's options.
@@ -60,7 +62,7 @@ def write_request(request: ChatRequest, traits: Traits, dropped: Dropped) -> byt
     if request.tools and "tools" not in refused:
         _write_tools(out, request, dropped)
     if request.response_format is not None and "response_format" not in refused:
-        _write_format(out, request.response_format, dropped)
+        _write_format(out, request.response_format)
     if request.reasoning is not None and "reasoning" not in refused:
         _write_think(out, request.reasoning, request.model, dropped)
     _write_settings(out, request, traits, refused)
@@ -128,8 +130,8 @@ def _write_tools(out: dict[str, Any], request: ChatRequest, dropped: Dropped) ->
     found = []
     for index, tool in enumerate(request.tools):
         path = f"tools[{index}]"
-        if tool.kind != "function":
-            dropped.add(path, f"Ollama runs no {tool.kind} tools")
+        if tool.kind == "server":
+            dropped.add(path, "Ollama runs no tools of its own")
         elif names is None or tool.name in names:
             found.append(_function(tool, path, dropped))
     if found:
@@ -141,6 +143,8 @@ def _function(tool: Tool, path: str, dropped: Dropped) -> dict[str, Any]:
     if tool.description is not None:
         function["description"] = tool.description
     function["parameters"] = tool.parameters if tool.parameters is not None else {"type": "object", "properties": {}}
+    if tool.kind == "custom":
+        function = as_function(tool, path, dropped)
     if tool.strict:
         dropped.add(f"{path}.strict", "Ollama does not hold a model to a tool's schema")
     if tool.cache_control is not None:
@@ -150,12 +154,10 @@ def _function(tool: Tool, path: str, dropped: Dropped) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _write_format(out: dict[str, Any], wanted: ResponseFormat, dropped: Dropped) -> None:
+def _write_format(out: dict[str, Any], wanted: ResponseFormat) -> None:
     if wanted.type == "text":
         return
-    out["format"] = "json" if wanted.schema is None else wanted.schema
-    if wanted.description is not None:
-        dropped.add("response_format.json_schema.description", _NO_FIELD)
+    out["format"] = "json" if wanted.schema is None else named_schema(wanted)
 
 
 def _write_think(out: dict[str, Any], wanted: Reasoning, model: str, dropped: Dropped) -> None:

@@ -40,7 +40,7 @@ _KNOWN_CHOICE = frozenset(
 class ChoiceReader:
     """Deltas → events. Text, refusal and thinking follow each other; tool calls may overlap."""
 
-    __slots__ = ("_audio", "_calls", "_detail", "_extra", "_kind", "_open", "_parts", "finished")
+    __slots__ = ("_audio", "_calls", "_detail", "_extra", "_kind", "_open", "_parts", "finished", "promised")
 
     def __init__(self, choice: int, reply_id: str) -> None:
         self._parts = Parts(choice)
@@ -51,6 +51,8 @@ class ChoiceReader:
         self._audio: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
         self.finished = False
+        self.promised = False
+        """Whether its chunks have a place for the reason, so that an end without one is none."""
 
     def take(self, choice: dict[str, Any], out: list[Event], late: dict[str, Any]) -> None:
         """One object of a chunk's ``choices``. What comes behind the finish reason is padding.
@@ -70,6 +72,8 @@ class ChoiceReader:
             self._delta(delta, read_logprobs(choice.get("logprobs")), out)
         if choice.get("finish_reason"):
             self.finish(choice, out)
+        elif "finish_reason" in choice:
+            self.promised = True
 
     def finish(self, choice: dict[str, Any], out: list[Event]) -> None:
         """Close what is open and say why the choice ended; ``{}`` where only the end mark says that it did."""

@@ -148,7 +148,7 @@ def write_thinking(out: dict[str, Any], parts: list[tuple[str, Thinking]], to: O
         reason = _refusal(part, field, to)
         if reason is not None:
             to.dropped.add(path, reason)
-        elif is_plain(part):
+        elif is_plain(part) or not to.takes("reasoning_details"):
             plain.append(part.text)
         else:
             rich.append(part)
@@ -167,7 +167,9 @@ def _refusal(part: Thinking, field: str | bool, to: Outgoing) -> str | None:
     """Why a Thinking part cannot be sent; None if it can."""
     if "thinking" in to.traits.unsupported:
         return to.traits.unsupported["thinking"]
-    if is_plain(part):
+    # A client of Gemini's gives thoughts back without a word about whose they are: unsigned, they are their text.
+    bare = bool(part.text) and part.signature is None and part.encrypted is None and not part.extra
+    if is_plain(part) or (bare and not to.takes("reasoning_details")):
         return None if field else "the provider takes no reasoning back"
     return None if to.takes("reasoning_details") else f"thinking of {part.origin} cannot be replayed here"
 

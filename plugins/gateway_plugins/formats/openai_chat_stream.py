@@ -95,11 +95,13 @@ class ChatStreamReader(StreamReader):
     def _end(self, out: list[Event]) -> None:
         if not self._started:
             raise UpstreamProtocolError("The provider ended its stream without an answer.")
+        self._over = True
+        if any(choice.promised and not choice.finished for choice in self._choices.values()):
+            return  # cut, and not complete
         for choice in self._choices.values():
             if not choice.finished:
-                # Snowflake's streams end so: the provider says that all is there, and no reason.
+                # Snowflake's streams end so: the provider says that all is there, and knows no reasons.
                 choice.finish({}, out)
-        self._over = True
         out.append(End())
 
     def _chunk(self, chunk: dict[str, Any], out: list[Event]) -> None:

@@ -38,7 +38,7 @@ def is_of_interest(block: bytes) -> bool:
 
 class _Choice(msgspec.Struct):
     index: int = 0
-    finish_reason: str | None = None
+    finish_reason: str | msgspec.UnsetType | None = msgspec.UNSET
     error: Any = None
 
 
@@ -77,10 +77,12 @@ def read_facts(body: bytes) -> ReplyFacts:
     """Model, usage and finish reason of a whole reply, by a partial decode; empty where the body is no JSON."""
     facts = _facts(body)
     if facts is None:
-        return ReplyFacts()
+        return ReplyFacts(is_answer=False)
     if facts.is_error():
         return ReplyFacts(model=facts.model, error=rejected(_decoded(body, facts)))
-    word = facts.choices[0].finish_reason if facts.choices else None
+    if facts.choices is None:
+        return ReplyFacts(is_answer=False)
+    word = (facts.choices[0].finish_reason or None) if facts.choices else None
     return ReplyFacts(
         model=facts.model,
         usage=read_usage(facts.usage),
@@ -128,7 +130,7 @@ def _lenient_choice(choice: dict[str, Any]) -> _Choice:
     index = choice.get("index")
     return _Choice(
         index=index if isinstance(index, int) else 0,
-        finish_reason=_text(choice.get("finish_reason")),
+        finish_reason=_text(choice["finish_reason"]) if "finish_reason" in choice else msgspec.UNSET,
         error=choice.get("error"),
     )
 
@@ -137,10 +139,11 @@ class ChatStreamWatch(StreamWatch):
     """Passes whole events unchanged, but for two: usage that only we asked for, and errors in another shape.
 
     The first is kept back, the second put into OpenAI's shape. Behind an error nothing passes, so that no clean end
-    follows it.
+    follows it, and nothing behind the end mark. An end mark without the reason that the choices promised is none: the
+    answer was cut.
     """
 
-    __slots__ = ("_done", "_finished", "_hide_usage", "_splitter", "_started")
+    __slots__ = ("_done", "_finished", "_hide_usage", "_reasons", "_splitter", "_started")
 
     def __init__(self, *, hide_usage: bool) -> None:
         self._hide_usage = hide_usage
@@ -148,9 +151,10 @@ class ChatStreamWatch(StreamWatch):
         self._started: set[int] = set()
         self._finished: set[int] = set()
         self._done = False
+        self._reasons = False
 
     def feed(self, data: bytes) -> bytes:
-        if self.error is not None:
+        if self.error is not None or self._done:
             return b""
         block = self._splitter.feed(data)
         if not block:
@@ -185,17 +189,19 @@ class ChatStreamWatch(StreamWatch):
             else:
                 self._started.add(0)
             passed.append(raw if instead is None else instead)
-            if self.error is not None:
+            if self.error is not None or self._done:
                 break
         return b"".join(passed)
 
     def _note(self, event: SSEEvent) -> bytes | None:
         """Take note of one event; what is to pass in its place, None for the event itself."""
         if event.data.strip() == _DONE:
-            self._done = self.complete = True
-            return None
+            self._done = True
+            # Snowflake's choices know no reason at all; where there is the word, an answer without one was cut.
+            self.complete = bool(self._started) and (self._started <= self._finished or not self._reasons)
+            return None if self.complete else b""
         facts = _facts(event.data)
-        if facts is None or self._done:
+        if facts is None:
             return None
         if facts.is_error() or event.event == "error":
             return self._note_error(_decoded(event.data, facts))
@@ -204,6 +210,8 @@ class ChatStreamWatch(StreamWatch):
         self.service_tier = _text(facts.service_tier) or self.service_tier
         for choice in facts.choices or ():
             self._started.add(choice.index)
+            if choice.finish_reason is not msgspec.UNSET:
+                self._reasons = True
             if choice.finish_reason:
                 self._finished.add(choice.index)
                 if self.finish_reason is None or choice.index == 0:

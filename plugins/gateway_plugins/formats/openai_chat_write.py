@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, ResponseFormat
+from gateway_plugins.formats.hashed_user import fitted_user
 from gateway_plugins.formats.openai_chat_fields import NAME, Outgoing
 from gateway_plugins.formats.openai_chat_reasoning import write_reasoning
 from gateway_plugins.formats.openai_chat_tools import write_tool_choice, write_tools
@@ -85,6 +86,8 @@ def _write_settings(
         value = getattr(request, name)
         if value is not None and name not in refused:
             out[spelling.get(name, name)] = value
+    if "user" in out and not to.own:
+        out["user"] = fitted_user(out["user"], to.dropped)
     for name in _BEYOND:
         value = getattr(request, name)
         if value is None or name in refused:

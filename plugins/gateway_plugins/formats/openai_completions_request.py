@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
-from gateway.protocol import ChatRequest, Message, Part, Refusal, Text, ToolResult
+from gateway.protocol import ChatRequest, Media, Message, Part, Refusal, Text, ToolResult
 from gateway_plugins.formats.openai_chat_fields import Fields, merge, wrong_type
 from gateway_plugins.formats.openai_chat_request import read_body
 
@@ -192,6 +192,11 @@ def _write_prompt(request: ChatRequest, dropped: Dropped, *, own: bool) -> Any:
     if own and "prompt" in request.extra:
         return request.extra["prompt"]
     said = [_said(message.content, f"messages[{at}].content", dropped) for at, message in enumerate(request.messages)]
+    for at, message in enumerate(request.messages):
+        if message.name is not None:
+            dropped.add(f"messages[{at}].name", "a prompt has no names of its speakers")
+        for key in message.extra:
+            dropped.add(f"messages[{at}].{key}", _NO_FIELD)
     if len(said) == 1 and request.messages[0].role == "user":
         return said[0]
     dropped.add("messages", "said as one prompt: completions has no roles")
@@ -203,10 +208,20 @@ def _said(parts: list[Part], path: str, dropped: Dropped) -> str:
     texts: list[str] = []
     for at, part in enumerate(parts):
         here = f"{path}[{at}]"
+        if part.cache_control is not None:
+            dropped.add(f"{here}.cache_control", "a completion's provider caches by itself")
+        for key in part.extra:
+            dropped.add(f"{here}.{key}", _NO_FIELD)
         if isinstance(part, Text | Refusal):
             texts.append(part.text)
+            if isinstance(part, Text) and part.citations:
+                dropped.add(f"{here}.citations", "a prompt cites nothing")
+        elif isinstance(part, Media) and part.text is not None:
+            texts.append(f"{part.name}\n\n{part.text}" if part.name else part.text)
         elif isinstance(part, ToolResult):
             texts.append(_said(part.content, f"{here}.content", dropped))
+            if part.is_error:
+                dropped.add(f"{here}.is_error", "a prompt does not tell a failed tool from a good one")
         else:
             dropped.add(here, f"a prompt is text and holds no {type(part).__name__}")
     return "".join(texts)

@@ -200,8 +200,16 @@ class CompletionStreamWriter(StreamWriter):
         head = {"id": start.id, "object": "text_completion", "created": start.created or 0, "model": start.model}
         if self._own:
             head = {**start.extra, **head}
+        else:
+            self._lose("", start.extra)
+        if start.service_tier is not None:
+            self._lose("", {"service_tier": start.service_tier})
         self._base = b"data: " + _encode(head)[:-1]
         return b""
+
+    def _lose(self, path: str, fields: dict[str, Any]) -> None:
+        for key in fields if self._dropped is not None else ():
+            self._dropped.add(f"{path}{key}", "completions has no such field")
 
     def _chunk(self, index: int, text: str, logprobs: dict[str, Any] | None, rest: bytes) -> bytes:
         self._lengths[index] = self._lengths.get(index, 0) + len(text)
@@ -235,6 +243,8 @@ class CompletionStreamWriter(StreamWriter):
     def _finish(self, event: Finish) -> bytes:
         rest = _encode(finish_word(event.finish_reason))
         more: dict[str, Any] = dict(event.extra) if self._own else {}
+        if not self._own:
+            self._lose(f"choices[{event.choice}].", event.extra)
         if event.stop_sequence is not None:
             more["stop_reason"] = event.stop_sequence
         if event.native_finish_reason is not None:
@@ -253,6 +263,8 @@ class CompletionStreamWriter(StreamWriter):
 
     def _end(self, event: End) -> bytes:
         self._closed = True
+        if self._usage is not None and not self._own:
+            self._lose("usage.", self._usage.extra)
         if not self._include_usage or self._usage is None:
             return b"data: [DONE]\n\n"
         usage = _encode(usage_of(self._usage, own=self._own))

@@ -220,7 +220,7 @@ def error_facts(value: Any, status: int | None) -> ErrorFacts:
 def write_error(error: GatewayError) -> bytes:
     """OpenAI's error body: ``message``, ``type``, ``param`` and ``code``, all four always there."""
     kind = error.kind
-    code = error.code if error.code is not None else _CODES.get(kind)
+    code = _code_of(error, kind)
     return msgspec.json.encode(
         {"error": {"message": error.message, "type": _type(error, kind), "param": error.param, "code": code}}
     )
@@ -235,6 +235,20 @@ _CODES: dict[Kind, str] = {
     "rate_limit": "rate_limit_exceeded",
     "quota": "insufficient_quota",
 }
+
+
+def _code_of(error: GatewayError, kind: Kind) -> str | None:
+    """The error's own word, unless OpenAI has one for it or its spelling says that it is another vendor's.
+
+    OpenAI's are in lower case, unlike Amazon's ``ThrottlingException`` and Google's ``RESOURCE_EXHAUSTED``; Anthropic's
+    end like OpenAI's types.
+    """
+    code, usual = error.code, _CODES.get(kind)
+    if code is None or not isinstance(error, UpstreamError):
+        return usual if code is None else code
+    if code != code.lower():
+        return usual
+    return usual or code if code.endswith("_error") else code
 
 
 def _type(error: GatewayError, kind: Kind) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.protocol import PartDelta, Refusal, Text, Thinking, ToolCall
+from gateway_plugins.formats.openai_chat_finish import unsaid_of
 from gateway_plugins.formats.openai_responses_carrier import carried_thinking
 from gateway_plugins.formats.openai_responses_fields import NAME
 from gateway_plugins.formats.openai_responses_local import call_item
@@ -89,6 +90,10 @@ class TextPart:
         self._value["annotations"].append(annotation)
         place = {**self._place, "annotation_index": number}
         self._item.emit("response.output_text.annotation.added", {**place, "annotation": annotation})
+
+    def unsaid(self) -> list[str]:
+        """What another provider's citations say beside their pages."""
+        return unsaid_of(self._citations)
 
     def stop(self) -> int:
         """It is complete; returns how many citations had no place."""

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.errors import InvalidRequest, UpstreamProtocolError
 from gateway.format import Dropped
-from gateway.protocol import ChatReply, Choice, Media, Part, Text, Thinking, ToolCall
+from gateway.protocol import ChatReply, Choice, Part, Text, ToolCall
 from gateway.protocol.unroll import events_of
 from gateway_plugins.formats.custom_tools import custom_names, unwrapped
 from gateway_plugins.formats.json_fields import BAD_JSON
@@ -105,17 +105,4 @@ def write_reply(reply: ChatReply, dropped: Dropped, request: Any) -> bytes:
     for event in events:
         writer.write(event)
     response = writer.response()
-    for key in () if reply.origin == NAME else reply.extra:
-        dropped.add(key, "a response has no such field")
-    _name_extras(choices, dropped, own=reply.origin == NAME)
     return msgspec.json.encode(response)
-
-
-def _name_extras(choices: list[Choice], dropped: Dropped, *, own: bool) -> None:
-    for choice in () if own else choices[:1]:
-        for key in choice.extra:
-            dropped.add(f"choices[0].{key}", "a response has no such field")
-        for at, part in enumerate(choice.content):
-            if not isinstance(part, Media | Thinking):
-                for key in part.extra:
-                    dropped.add(f"choices[0].content[{at}].{key}", "a response has no such field")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -112,6 +112,11 @@ class ResponsesStreamWriter(StreamWriter):
         """The whole response, once End was written."""
         return self._begin()
 
+    def _lose(self, path: str, fields: Iterable[str]) -> None:
+        """Name another format's fields."""
+        for key in () if self._own else fields:
+            self._dropped.add(f"{path}{key}", "a response has no such field")
+
     def _emit(self, kind: str, members: dict[str, Any]) -> None:
         body = _encode({"type": kind, **members, "sequence_number": self._number})
         self._number += 1
@@ -129,6 +134,7 @@ class ResponsesStreamWriter(StreamWriter):
         self._start = event
         self._own = event.origin == NAME
         self._usage = event.usage
+        self._lose("", event.extra)
 
     def _count(self, event: UsageUpdate) -> None:
         self._usage = event.usage
@@ -150,6 +156,8 @@ class ResponsesStreamWriter(StreamWriter):
 
     def _part_start(self, event: PartStart) -> None:
         content = event.content
+        if not isinstance(content, Media | Thinking):
+            self._lose(f"choices[0].content[{event.part}].", content.extra)
         if isinstance(content, Text | Refusal):
             # OpenAI shows no text that stays empty: it waits for its first words.
             self._waiting[event.part] = content
@@ -254,11 +262,15 @@ class ResponsesStreamWriter(StreamWriter):
 
     def _part_stop(self, event: PartStop) -> None:
         self._waiting.pop(event.part, None)
+        self._lose(f"choices[0].content[{event.part}].", event.extra)
         part = self._parts.pop(event.part, None)
         if part is None:
             return
+        path = f"choices[0].content[{event.part}].citations"
         if part.stop():
-            self._dropped.add(f"choices[0].content[{event.part}].citations", "a response cites URLs and files only")
+            self._dropped.add(path, "a response cites URLs and files only")
+        if isinstance(part, TextPart):
+            self._lose(f"{path}.", part.unsaid())
         if event.part in self._signed:
             self._give_signature(event.part)
 
@@ -285,6 +297,7 @@ class ResponsesStreamWriter(StreamWriter):
     def _finished(self, event: Finish) -> None:
         self._begin()
         self._finish = event
+        self._lose("choices[0].", event.extra)
         for number in list(self._parts):
             self._part_stop(PartStop(part=number))
         self._close_reasoning()
@@ -314,8 +327,9 @@ class ResponsesStreamWriter(StreamWriter):
             response.update(finish.extra)
         if self._usage is not None:
             response["usage"] = write_usage(self._usage, own=self._own)
-            for key in () if self._own else self._usage.extra:
-                self._dropped.add(f"usage.{key}", "a response has no such field")
+            self._lose("usage.", self._usage.extra)
+            if self._usage.cache_write_1h_tokens:
+                self._dropped.add("usage.cache_write_1h_tokens", "a response does not say how long its cache lasts")
         self._emit(f"response.{status}", {"response": response})
         self._over = True
 

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, Message, Reasoning, ResponseFormat, Text, Thinking
+from gateway_plugins.formats.hashed_user import fitted_user
 from gateway_plugins.formats.openai_chat_usage import written_tier
 from gateway_plugins.formats.openai_responses_fields import NAME, Outgoing, merge
 from gateway_plugins.formats.openai_responses_request import ENCRYPTED, INSTRUCTIONS, LOGPROBS
@@ -210,6 +211,8 @@ def _write_settings(
         value = getattr(request, name)
         if value is not None and name not in refused:
             out[spelling.get(name, field)] = value
+    if "user" in out and not to.own:
+        out["user"] = fitted_user(out["user"], to.dropped)
     _name_lost(request, refused, out, to)
     if request.service_tier is not None and "service_tier" not in refused:
         _write_tier(out, request.service_tier, to)

@@ -180,7 +180,7 @@ class _Writer:
             if local is not None:
                 return {**local, **item.rest}
         name, space = apart(call.name, self._spelling)
-        if call.id in self._custom:
+        if call.kind == "custom" and call.id in self._custom:
             out: dict[str, Any] = {
                 "type": "custom_tool_call",
                 "call_id": call.id,

@@ -71,7 +71,8 @@ class AccessLog(Plugin):
 
     @hookimpl
     def on_complete(self, call: Call) -> None:
-        self._thread.put(record_of(call))
+        if call.copy_of is None:  # nobody asked for a copy
+            self._thread.put(record_of(call))
 
     def _write(self, records: Sequence[AccessRecord]) -> bool:
         """Write a batch on the writer's thread; False keeps what is left of it for another try."""

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from gateway import Call
+from gateway.catalogue import dollars
 
 _SECRET_PARAMETERS = frozenset({b"key", b"api_key", b"api-key", b"apikey", b"access_token", b"token", b"sig"})
 _PLAIN = re.compile(r"[\x21\x23-\x3c\x3e-\x7e]+")
@@ -20,7 +21,8 @@ class AccessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a line, in their order. ``bytes`` is what the caller was sent; durations are in milliseconds.
 
     ``overhead_ms`` is what the gateway took until the answer's first byte, without the time spent on providers.
-    ``dropped`` names the request's fields that a translation could not carry; ``error`` is the error's code.
+    ``cost`` is in dollars, as a plain decimal; null where it is not known. ``dropped`` names the request's fields that
+    a translation could not carry; ``error`` is the error's code.
     """
 
     time: str
@@ -41,6 +43,7 @@ class AccessRecord(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    cost: str | None
     request_bytes: int
     bytes: int
     duration_ms: float
@@ -75,6 +78,7 @@ def record_of(call: Call) -> AccessRecord:
         prompt_tokens=None if usage is None else usage.prompt_tokens,
         completion_tokens=None if usage is None else usage.completion_tokens,
         cached_tokens=None if usage is None else usage.cache_read_tokens,
+        cost=None if call.cost is None else dollars(call.cost),
         request_bytes=len(call.body),
         bytes=call.response_bytes,
         duration_ms=_milliseconds(ended),

@@ -22,7 +22,7 @@ POLL_SECONDS = 0.5
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-_JSON_COLUMNS = ("dropped", "tags")
+_JSON_COLUMNS = ("dropped", "tags", "decision")
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], word: str, path: Path) -> None:
@@ -88,28 +88,40 @@ def show_call(reader: AuditReader, args: argparse.Namespace) -> int:
     if not rows:
         sys.stderr.write(f"No call has the id {_clean(args.id)}.\n")
         return 1
+    # A copy's id begins as that of its call.
+    rows = [row for row in rows if row["id"] == args.id or row.get("copy_of") is None] or rows
     if len(rows) > 1 and rows[0]["id"] != args.id:
         sys.stderr.write("Several calls have ids that begin so:\n")
         sys.stderr.writelines(f"  {row['id']}\n" for row in rows)
         return 1
     row = rows[0]
     attempts, payloads = reader.attempts(row["id"]), reader.payloads(row["id"])
-    others = [other["id"] for other in rows[1:]]
+    others, copies = [other["id"] for other in rows[1:]], reader.copies(row["id"])
     if args.json:
         whole = _readable(row) | {"attempts": attempts, "payloads": _texts(payloads)}
-        _print(json.dumps(whole | ({"same_id": others} if others else {}), indent=2))
+        more = {name: ids for name, ids in (("same_id", others), ("copies", copies)) if ids}
+        _print(json.dumps(whole | more, indent=2))
         return 0
-    width = max(map(len, row))
-    for name, value in _readable(row).items():
-        if value is not None and value != "":
-            _print(f"{name.ljust(width)}  {_clean(value if isinstance(value, str) else json.dumps(value))}")
-    for attempt in attempts:
-        _print(_attempt_line(attempt))
-    for name, text in (_texts(payloads) or {}).items():
-        _print(f"\n--- {name}\n{_clean_text(text)}" if isinstance(text, str) else "")
+    _print_whole(row, attempts, payloads)
     if others:
         _print(f"\nThe same id came again: {', '.join(others)}")
+    if copies:
+        _print(f"\nIt was copied as: {', '.join(copies)}")
     return 0
+
+
+def _print_whole(row: Row, attempts: list[Row], payloads: Row | None) -> None:
+    """A call for people: its columns, the decision on it, the attempts, the bodies."""
+    width = max(map(len, row))
+    readable = _readable(row)
+    decision = readable.pop("decision", None)
+    for name, value in readable.items():
+        if value is not None and value != "":
+            _print(f"{name.ljust(width)}  {_clean(value if isinstance(value, str) else json.dumps(value))}")
+    for line in (*decision_lines(decision or {}), *map(_attempt_line, attempts)):
+        _print(_clean(line))
+    for name, text in (_texts(payloads) or {}).items():
+        _print(f"\n--- {name}\n{_clean_text(text)}" if isinstance(text, str) else "")
 
 
 class Table:
@@ -174,9 +186,29 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _readable(row: Row) -> Row:
     """A row for people and programs: the time in RFC 3339, JSON columns decoded, no rowid."""
-    decoded = {name: json.loads(row[name]) for name in _JSON_COLUMNS if row[name] is not None}
+    # A file of an older version lacks some columns.
+    decoded = {name: json.loads(row[name]) for name in _JSON_COLUMNS if row.get(name) is not None}
     plain = {name: value for name, value in row.items() if name != "rowid"}
     return plain | decoded | {"time": rfc3339(row["time"] / 1_000_000), "stream": bool(row["stream"])}
+
+
+def decision_lines(decision: Row) -> list[str]:
+    """A decision as lines for people: what it went by, each candidate with its reason, and what was noted."""
+    lines = [f"decision: {decision['strategy']}"] if decision.get("strategy") else []
+    lines += [f"  {name}: {decision[name]}" for name in ("rule", "split") if decision.get(name)]
+    if needs := decision.get("needs"):
+        told = (name if value is True else f"{name} {value}" for name, value in needs.items())
+        lines.append(f"  needs: {', '.join(told)}")
+    place = 0
+    for entry in decision.get("candidates", ()):
+        kept = entry.get("kept", True)
+        place += kept
+        score, detail = entry.get("score"), entry.get("detail")
+        said = detail if score is None else f"{score:g} {detail or ''}".strip()
+        words = "; ".join(word for word in (said, entry.get("why")) if word)
+        mark = f"{place}." if kept else "not tried:"
+        lines.append(f"  {mark} {entry['target']}{f' ({words})' if words else ''}")
+    return lines + [f"  {note}" for note in decision.get("notes", ())]
 
 
 def _attempt_line(attempt: Row) -> str:

@@ -14,8 +14,10 @@ import msgspec
 
 from gateway import Call, Plugin, PluginConfig, PluginContext, Reply, Unavailable, hookimpl
 from gateway.errors import ConfigError
+from gateway.logged import LoggedCall
 from gateway.plugin import Stage
 from gateway_plugins.logs.audit_commands import add_commands
+from gateway_plugins.logs.audit_reader import Filters, open_reader
 from gateway_plugins.logs.audit_rows import AuditRow, Payload, row_of
 from gateway_plugins.logs.audit_store import AuditStore, WrongFile
 from gateway_plugins.logs.batch_thread import BatchThread, Reporter
@@ -104,6 +106,16 @@ class AuditLog(Plugin):
     def register_commands(self, commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         word = "logs" if "logs" not in commands.choices else self.name
         add_commands(commands, word, self.path)
+
+    def logged(self, count: int, *, since: float | None = None, model: str | None = None) -> list[LoggedCall]:
+        """The last calls that were routed, to be replayed; raises ConfigError where the file cannot be read."""
+        try:
+            with open_reader(self.path) as reader:
+                return list(reader.routed(Filters(since=since, model=model), count))
+        except FileNotFoundError:
+            return []
+        except (sqlite3.Error, WrongFile) as error:
+            raise ConfigError([f"[plugins.{self.name}] path: cannot read {self.path}: {error}"]) from None
 
     @hookimpl
     async def on_request(self, call: Call) -> None:

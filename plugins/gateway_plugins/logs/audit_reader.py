@@ -12,9 +12,20 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway.logged import LoggedCall
+from gateway.protocol import Usage
 from gateway_plugins.logs.audit_store import BUSY_SECONDS, check_version
 
 Row = dict[str, Any]
+
+_COUNTS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+)
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +82,21 @@ class AuditReader:
         rows = self._connection.execute("SELECT * FROM attempts WHERE call_id = ? ORDER BY n", [id])
         return [{name: value for name, value in dict(row).items() if name != "call_id"} for row in rows]
 
+    def copies(self, id: str) -> list[str]:
+        """The ids of the copies of a call that were sent for comparison; none in a file of an older version."""
+        if not self._is_current():
+            return []
+        return [row["id"] for row in self._connection.execute("SELECT id FROM calls WHERE copy_of = ? LIMIT 20", [id])]
+
+    def routed(self, filters: Filters, count: int) -> Iterator[LoggedCall]:
+        """The last ``count`` calls that were routed, the newest first; no copies, and none that a cache answered."""
+        where, values = _where(filters)
+        was_routed = "attempts > 0 OR decision IS NOT NULL" if self._is_current() else "attempts > 0"
+        own = "copy_of IS NULL" if self._is_current() else "1"
+        condition = f"{where} AND model <> '' AND ({was_routed}) AND {own} ORDER BY time DESC, rowid DESC LIMIT ?"
+        for row in self._calls(condition, [*values, count]):
+            yield _logged(row, self.payloads(row["id"]))
+
     def payloads(self, id: str) -> Row | None:
         """A call's bodies where they were kept: ``request``, ``reply`` as bytes, and their full sizes."""
         row = self._connection.execute("SELECT * FROM payloads WHERE call_id = ?", [id]).fetchone()
@@ -82,9 +108,41 @@ class AuditReader:
                 found[name] = zlib.decompress(found[name])
         return found
 
+    def _is_current(self) -> bool:
+        """Whether the file has the columns of version 3."""
+        columns = self._connection.execute("PRAGMA table_info(calls)")
+        return any(column["name"] == "copy_of" for column in columns)
+
     def _calls(self, condition: str, values: list[Any]) -> list[Row]:
         query = f"SELECT rowid, * FROM calls WHERE {condition}"  # noqa: S608  # conditions of this file alone
         return [dict(row) for row in self._connection.execute(query, values)]
+
+
+def _logged(row: Row, payloads: Row | None) -> LoggedCall:
+    """A row as what can be replayed."""
+    usage: Usage | None = None
+    if row["prompt_tokens"] is not None:
+        counts: dict[str, Any] = {name: row.get(name) or 0 for name in _COUNTS}
+        usage = Usage(**counts)
+    decision = row.get("decision")
+    body = None if payloads is None else payloads["request"]
+    whole = body is not None and payloads is not None and payloads["request_size"] == len(body)
+    return LoggedCall(
+        id=row["id"],
+        time=row["time"] / 1_000_000,
+        key=None if row["tenant"] == "anonymous" else row["tenant"],
+        dialect=row["dialect"],
+        format=row["format"],
+        model=row["model"],
+        stream=bool(row["stream"]),
+        tags=() if row["tags"] is None else tuple(msgspec.json.decode(row["tags"])),
+        target=None if row["provider"] is None else f"{row['provider']}/{row['upstream_model']}",
+        usage=usage,
+        service_tier=row.get("service_tier"),
+        needs={} if decision is None else msgspec.json.decode(decision).get("needs", {}),
+        body=body if whole else None,
+        request_bytes=row["request_bytes"],
+    )
 
 
 def _where(filters: Filters) -> tuple[str, list[Any]]:

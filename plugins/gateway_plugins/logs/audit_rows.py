@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway import Call, Reply
+from gateway.explained import explanation_json
 
 Value = str | int | float | None
 
@@ -19,7 +20,7 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 class AuditRow(msgspec.Struct, frozen=True):
-    """A call, its attempts, and its bodies where they are kept. Times are whole microseconds."""
+    """A call, its attempts, and its bodies where they are kept. Times are whole microseconds, costs nano-dollars."""
 
     call: dict[str, Value]
     attempts: tuple[tuple[Value, ...], ...]
@@ -56,6 +57,8 @@ def row_of(call: Call, reply: Reply | None, request: Payload | None, answer: Pay
         "cache": call.cache,
         "finish_reason": call.finish_reason,
         "attempts": len(call.attempts),
+        "cost_nano": call.cost,
+        "service_tier": call.service_tier,
         "dropped": _json(call.dropped.reasons) if call.dropped else None,
         "tags": _json(call.tags) if call.tags else None,
         "duration_us": _microseconds(ended),
@@ -63,6 +66,9 @@ def row_of(call: Call, reply: Reply | None, request: Payload | None, answer: Pay
         "upstream_us": _microseconds(call.upstream_seconds),
         "request_bytes": len(call.body),
         "reply_bytes": call.response_bytes,
+        "decision": explanation_json(call),
+        "copy_of": call.copy_of,
+        "score": call.score,
     }
     if (error := call.error) is not None:
         facts |= {"error_kind": error.kind, "error_code": error.code, "error": error.message}
@@ -73,6 +79,7 @@ def row_of(call: Call, reply: Reply | None, request: Payload | None, answer: Pay
             "reasoning_tokens": usage.reasoning_tokens,
             "cache_read_tokens": usage.cache_read_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
+            "cache_write_1h_tokens": usage.cache_write_1h_tokens,
             "usage_source": usage.source,
         }
     attempts = tuple(
@@ -86,6 +93,7 @@ def row_of(call: Call, reply: Reply | None, request: Payload | None, answer: Pay
             attempt.status,
             attempt.error_kind,
             attempt.error,
+            attempt.cost,
         )
         for number, attempt in enumerate(call.attempts, 1)
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway_plugins.logs.audit_rows import AuditRow, Payload, Value
 
-VERSION = 1
+VERSION = 3
 """The schema's number, kept in ``user_version``."""
 BUSY_SECONDS = 1.0
 """How long a transaction waits for another process's before it is tried again later."""
@@ -58,9 +58,16 @@ CREATE TABLE calls (
     first_byte_us INTEGER,
     upstream_us INTEGER NOT NULL,
     request_bytes INTEGER NOT NULL,
-    reply_bytes INTEGER NOT NULL
+    reply_bytes INTEGER NOT NULL,
+    cost_nano INTEGER,              -- nano-dollars, of all billed attempts; null where a price is not known
+    service_tier TEXT,              -- as the provider says
+    cache_write_1h_tokens INTEGER,  -- of cache_write_tokens
+    decision TEXT,                  -- JSON: how the targets were chosen; null where there was nothing to choose
+    copy_of TEXT,                   -- of a copy sent for comparison, the id of the call that it repeats
+    score REAL                      -- how good the answer is, from 0 to 1, where a plugin said so
 );
 CREATE INDEX calls_by_time ON calls (time);
+CREATE INDEX copies ON calls (copy_of) WHERE copy_of IS NOT NULL;
 CREATE TABLE attempts (
     call_id TEXT NOT NULL REFERENCES calls (id) ON DELETE CASCADE,
     n INTEGER NOT NULL,             -- from 1
@@ -72,6 +79,7 @@ CREATE TABLE attempts (
     status INTEGER,
     error_kind TEXT,
     error TEXT,
+    cost_nano INTEGER,
     PRIMARY KEY (call_id, n)
 ) WITHOUT ROWID;
 CREATE TABLE payloads (
@@ -83,7 +91,26 @@ CREATE TABLE payloads (
 );
 """
 
-_ATTEMPT = f"INSERT INTO attempts VALUES ({', '.join('?' * 10)})"  # noqa: S608  # ten marks
+MIGRATIONS: dict[int, str] = {
+    1: """
+ALTER TABLE calls ADD COLUMN cost_nano INTEGER;
+ALTER TABLE calls ADD COLUMN service_tier TEXT;
+ALTER TABLE calls ADD COLUMN cache_write_1h_tokens INTEGER;
+ALTER TABLE attempts ADD COLUMN cost_nano INTEGER;
+""",
+    2: """
+ALTER TABLE calls ADD COLUMN decision TEXT;
+ALTER TABLE calls ADD COLUMN copy_of TEXT;
+ALTER TABLE calls ADD COLUMN score REAL;
+CREATE INDEX copies ON calls (copy_of) WHERE copy_of IS NOT NULL;
+""",
+}
+"""What makes of a file of one version one of the next. Columns are only added: an older reader's queries still work."""
+
+_ATTEMPT_COLUMNS = (
+    "call_id, n, provider, model, started_us, first_byte_us, ended_us, status, error_kind, error, cost_nano"
+)
+_ATTEMPT = f"INSERT INTO attempts ({_ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 11)})"  # noqa: S608  # our own names
 _UNWRITABLE = (
     OverflowError,
     UnicodeEncodeError,
@@ -191,7 +218,7 @@ def prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    if version == 0:
+    if version < VERSION:
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Read again: another worker may have been first.
@@ -202,11 +229,21 @@ def prepare(connection: sqlite3.Connection) -> None:
                 for statement in TABLES.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
+            elif version < VERSION:
+                _migrate(connection, version)
             connection.execute("COMMIT")
         except BaseException:
             _roll_back(connection)
             raise
-    check_version(version or VERSION)
+    check_version(max(version, VERSION))
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring an older file to this version, within the transaction that is open."""
+    for step in range(version, VERSION):
+        for statement in MIGRATIONS[step].split(";\n"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
@@ -217,8 +254,8 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def check_version(version: int) -> None:
-    """Raise WrongFile for a schema that this version does not know."""
-    if version != VERSION:
+    """Raise WrongFile for a schema that this version does not know. An older one can be read as it is."""
+    if not 1 <= version <= VERSION:
         raise WrongFile(f"its schema has the version {version}, this gateway knows {VERSION}; move it away or upgrade")
 
 

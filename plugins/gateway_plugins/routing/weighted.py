@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from gateway import Call, Plugin, PluginConfig, PluginContext, Target, hookimpl
-from gateway.plugin import Stage
+from gateway.decision import decision_of
+from gateway.plugin import ModelOptions, Stage
+from gateway_plugins.routing.identity import By, identity, rendezvous
+
+
+class WeightedOptions(ModelOptions, frozen=True, kw_only=True):
+    """``sticky`` keeps a caller with one target: by ``key``, ``user`` or ``header:<name>``. Unset, each call draws."""
+
+    sticky: By | None = None
 
 
 class Weighted(Plugin):
@@ -19,6 +27,7 @@ class Weighted(Plugin):
 
     stage: ClassVar[Stage] = "route"
     strategies = ("weighted",)
+    Options = WeightedOptions
 
     def __init__(self, config: PluginConfig, context: PluginContext) -> None:
         super().__init__(config, context)
@@ -28,6 +37,14 @@ class Weighted(Plugin):
     def route(self, call: Call) -> Sequence[Target] | None:
         if call.model_config is None or call.model_config.strategy not in self.strategies:
             return None
+        if len(call.targets) < 2:
+            return call.targets
+        options: WeightedOptions | None = self.options(call)
+        if options is not None and options.sticky is not None:
+            who = identity(call, options.sticky)
+            if who is not None:
+                decision_of(call).notes.append(f"stays where its {options.sticky} belongs")
+                return rendezvous(who, call.targets)
         return by_weight(call.targets, self.rng)
 
 
