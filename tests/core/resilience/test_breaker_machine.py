@@ -137,6 +137,6 @@ class BudgetMachine(RuleBasedStateMachine):
 
 
 TestBreakerMachine = BreakerMachine.TestCase
-TestBreakerMachine.settings = settings(max_examples=1500, stateful_step_count=40, deadline=None)
+TestBreakerMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestBudgetMachine = BudgetMachine.TestCase
-TestBudgetMachine.settings = settings(max_examples=1500, stateful_step_count=40, deadline=None)
+TestBudgetMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
