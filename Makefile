@@ -10,10 +10,10 @@ PY := $(VENV)/bin/python
 CONFIG ?= gateway.toml
 ARGS ?=
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
-CLIENTS := openai-3 openai-2 anthropic-2 anthropic-1
+CLIENTS := openai-3 openai-2 anthropic-2 anthropic-1 genai-3
 PEER_ENVS := bench-vllm-router bench-litellm bench-portkey
 
-.PHONY: help serve test unit check format cov fuzz demo bench bench-quick docs table lock clean
+.PHONY: help serve test unit check format cov fuzz chaos demo provider-check bench bench-quick docs table lock clean
 
 help:
 	@echo 'make serve   run the gateway on $(CONFIG)'
@@ -23,7 +23,9 @@ help:
 	@echo 'make format  mend what the linter can mend'
 	@echo 'make cov     run the tests and show which lines and branches they miss'
 	@echo 'make fuzz    fuzz the HTTP/1.1 front with atheris for SECONDS=60'
+	@echo 'make chaos   what callers see while providers die, stall and slow down under load, for a minute'
 	@echo 'make demo    a real open-weight model behind the gateway, through the openai package'
+	@echo 'make provider-check  what another project finds in a real model, directly and through the gateway'
 	@echo 'make bench   what a call costs, beside nginx and other gateways (PEERS=1 installs those); bench-quick: in a minute'
 	@echo 'make docs    build the documentation into site/'
 	@echo 'make table   write docs/translation-table.md anew, out of what the codecs do'
@@ -58,8 +60,15 @@ cov: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed)
 fuzz: $(VENV)/.dev
 	@$(PY) -m tests.fuzz.fuzz_http1 $(SECONDS)
 
+# It kills, stops and slows providers of its own behind a gateway of two workers, stops by itself, and draws a plot.
+chaos: $(VENV)/.dev
+	@$(PY) benchmarks/chaos.py $(ARGS)
+
 demo: $(VENV)/.dev $(ENVS)/model/.installed
 	@$(PY) examples/demo.py
+
+provider-check: $(VENV)/.dev $(ENVS)/model/.installed $(ENVS)/provider-check/.installed
+	@$(PY) examples/provider_check.py
 
 # PEERS=1 installs what the gateway is compared with; one that cannot be installed is told in the table.
 bench: $(VENV)/.dev
@@ -135,7 +144,7 @@ lock: $(VENV)/.dev
 	$(COMPILE) pyproject.toml requirements/build.in --group dev --constraint requirements/runtime.lock -o requirements/dev.lock
 	$(COMPILE) --group docs -o requirements/docs.lock
 	$(COMPILE) --no-deps requirements/model.in -o requirements/model.lock
-	for name in $(CLIENTS:%=clients/%) bench/tools bench/vllm-router bench/litellm; do \
+	for name in $(CLIENTS:%=clients/%) clients/provider-check bench/tools bench/vllm-router bench/litellm; do \
 	    $(COMPILE) requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
 

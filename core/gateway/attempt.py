@@ -148,6 +148,8 @@ class Try:
         if not self.began:
             return
         ours = error is not None and not isinstance(error, UpstreamError)
+        provider = self.call.gateway.providers[self.target.provider]
+        another_key = error is not None and provider.rejected(self.call, error)
         self.call.gateway.health.ended(
             self.key,
             "cancelled" if ours else outcome,
@@ -155,6 +157,7 @@ class Try:
             retry_after=None if error is None else error.retry_after,
             cancelled=ours or outcome == "cancelled",
             probe=self.probe,
+            another_key=another_key,
         )
 
     def _end(self) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.attempt import Try
 from gateway.call import Call, RawHeaders, Reply
-from gateway.errors import CannotTranslate, GatewayError, UpstreamError, UpstreamRejected
+from gateway.errors import CannotTranslate, GatewayError, Unavailable, UpstreamError, UpstreamRejected
 from gateway.ladder import Ladder, Step
 from gateway.protocol import ChatReply, Usage
 from gateway.protocol.unroll import events_of
@@ -35,7 +35,7 @@ async def forward(call: Call) -> Reply:
             if after is None:
                 return await _answered(call, ladder, step)
             return await _hedged(call, ladder, step, after)
-        except (UpstreamError, CannotTranslate) as error:
+        except (UpstreamError, CannotTranslate, Unavailable) as error:
             step = await ladder.after(error)
     failure = ladder.verdict()
     own = _provider_answer(call, failure)
@@ -126,7 +126,7 @@ def _provider_answer(call: Call, error: GatewayError) -> Reply | None:
     """A provider's own error body in the caller's format: kept, with what our rendering has and it lacks."""
     if not isinstance(error, UpstreamRejected) or call.target is None or not error.body:
         return None
-    lane = call.gateway.lanes.get((call.format.name, call.target.provider))
+    lane = call.gateway.lane(call.format.name, call.target)
     if lane is None or lane.wire.name != call.format.name:
         return None
     try:

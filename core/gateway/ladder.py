@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from gateway.errors import CannotTranslate, GatewayError, InvalidRequest, UpstreamError, UpstreamTimeout
+from gateway.errors import CannotTranslate, GatewayError, InvalidRequest, Unavailable, UpstreamError, UpstreamTimeout
 
 if TYPE_CHECKING:
     from gateway.call import Call, Target
@@ -56,7 +56,7 @@ class Ladder:
         call = self._call
         while self._left:
             target = self._left.pop(0)
-            lane = call.gateway.lanes.get((call.format.name, target.provider))
+            lane = call.gateway.lane(call.format.name, target)
             if lane is None:
                 self.failure = self.failure or InvalidRequest(
                     f"{target} does not offer {call.operation}.", param="model", code="unsupported_operation"
@@ -109,7 +109,7 @@ class Ladder:
                 return None
             if error.kind in OTHER_MODEL and self._current is not None:
                 self._barred.add(self._current.target.model)
-        elif not isinstance(error, CannotTranslate):
+        elif not isinstance(error, CannotTranslate | Unavailable):
             return None
         return self.next()
 
@@ -125,7 +125,7 @@ class Ladder:
         assert call.model_config is not None
         assert self._current is not None
         provider = call.gateway.providers[self._current.target.provider]
-        if getattr(provider, "rejected", lambda *_: False)(call, error):
+        if provider.rejected(call, error):
             return True  # another key of the provider's is fit
         if not error.can_retry or self._retries >= call.model_config.retries:
             return False
@@ -137,10 +137,15 @@ class Ladder:
         admission = self._health.admit(self._current.key, model=call.model)
         if not admission.allowed and (admission.retry_after is None or admission.retry_after > pause):
             return False  # it is known to be down by now
-        self._current.probe = admission.probe
         if not self._health.may_retry(call.model):
+            self._health.spared(self._current.key, admission.probe)
             call.note("no retry: the retry budget is spent")
             return False
         self._retries += 1
-        await asyncio.sleep(pause)
+        try:
+            await asyncio.sleep(pause)
+        except BaseException:
+            self._health.spared(self._current.key, admission.probe)
+            raise
+        self._current.probe = admission.probe
         return True

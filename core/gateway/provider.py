@@ -118,6 +118,13 @@ class Provider(Plugin):
         offered = self.formats.get(operation, ())
         return tuple(f for f in offered if format_name(f) == self.config.format) or offered
 
+    def served_by(self, model: str, format_name: str) -> str | None:
+        """The one format that serves ``model``, where it is not the one that callers of ``format_name`` get else.
+
+        None: any. Only what ``offers`` names counts, so a ``format`` of the TOML's is the last word.
+        """
+        return None
+
     def path(self, format_name: str, target: Target, *, stream: bool) -> str:
         """The path below ``base_url`` for a format, with its query string where it has one."""
         return self.paths[format_name]

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pluggy
 
 from gateway import hookspecs
@@ -222,11 +223,25 @@ def _lanes(records: list[PluginRecord], manager: pluggy.PluginManager, reader: R
                 except CannotLoad as error:
                     reader.problem(("plugins", provider.name), "", str(error))
                     continue
-                if wire is not None:
-                    pair = Pair(dialect=record.plugin, provider=provider, source=source, wire=wire)
-                    translator: Translator | None = manager.hook.translate(pair=pair)
-                    lanes[source.name, provider.name] = Lane(wire, translator or default_translator(pair))
+                if wire is None:
+                    continue
+                pair = Pair(dialect=record.plugin, provider=provider, source=source, wire=wire)
+                lanes[source.name, provider.name] = _lane(pair, manager, _others(pair))
     return lanes
+
+
+def _lane(pair: Pair, manager: pluggy.PluginManager, others: Iterable[Format] = ()) -> Lane:
+    translator: Translator | None = manager.hook.translate(pair=pair)
+    ways = {other.name: _lane(msgspec.structs.replace(pair, wire=other), manager) for other in others}
+    return Lane(pair.wire, translator or default_translator(pair), ways or None)
+
+
+def _others(pair: Pair) -> list[Format]:
+    """The formats that some of the provider's models are served by alone, where it tells its models apart."""
+    if type(pair.provider).served_by is Provider.served_by:
+        return []
+    offered = [load_format(f) if isinstance(f, str) else f for f in pair.provider.offers(pair.source.operation)]
+    return [wire for wire in offered if wire.name != pair.wire.name]
 
 
 def _wire(provider: Provider, source: Format) -> Format | None:

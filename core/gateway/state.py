@@ -64,13 +64,17 @@ MOST_ADDRESSED = 1024
 
 
 class Lane:
-    """The way between a caller's format and a provider: its wire format and the translator in between."""
+    """The way between a caller's format and a provider: its wire format and the translator in between.
 
-    __slots__ = ("translator", "wire")
+    ``others`` are the ways to models of the provider's that another format serves alone, by that format's name.
+    """
 
-    def __init__(self, wire: Format, translator: Translator) -> None:
+    __slots__ = ("others", "translator", "wire")
+
+    def __init__(self, wire: Format, translator: Translator, others: dict[str, Lane] | None = None) -> None:
         self.wire = wire
         self.translator = translator
+        self.others = others
 
 
 class Gateway:
@@ -134,6 +138,14 @@ class Gateway:
         if close:
             return f"; did you mean {close[0]!r}?"
         return ". GET /v1/models lists those that do; 'provider/model' asks a provider directly."
+
+    def lane(self, format_name: str, target: Target) -> Lane | None:
+        """The way from a caller's format to a target's model; None where its provider does not offer the operation."""
+        lane = self.lanes.get((format_name, target.provider))
+        if lane is None or lane.others is None:
+            return lane
+        served = self.providers[target.provider].served_by(target.model, format_name)
+        return lane if served is None else lane.others.get(served, lane)
 
     def models_for(self, principal: Principal | None) -> list[str]:
         """The names that a caller may ask for and that are known beforehand."""

@@ -192,7 +192,7 @@ def _streamed(call: Call, lane: Lane, data: bytes, out: dict[str, Any]) -> str:
 
 
 def _lane(call: Call, target: TargetConfig) -> Lane | None:
-    return call.gateway.lanes.get((call.format.name, target.provider))
+    return call.gateway.lane(call.format.name, target)
 
 
 def _shown(name: str, value: str, configured: dict[str, Secret], key: Secret | None) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -85,3 +87,51 @@ def test_a_model_may_narrow_after_which_failures_another_target_is_asked() -> No
 def test_what_a_filter_refused_goes_elsewhere_only_by_request() -> None:
     answer, one, two = asked(FILTERED, 400, model='fallback_on = ["content_filter"]')
     assert (answer.status, one, two) == (200, 1, 1)
+
+
+def test_a_target_that_is_full_is_passed_over() -> None:
+    with ScriptedProvider() as one, ScriptedProvider() as two:
+        one.default_reply(json=WHOLE, delay=1.5)
+        two.default_reply(json=WHOLE)
+        toml = f"""
+[plugins.one]
+use = "openai_compatible"
+base_url = "{one.url}/v1"
+[plugins.two]
+use = "openai_compatible"
+base_url = "{two.url}/v1"
+[models.m]
+targets = [{{ provider = "one", model = "a", max_in_flight = 1, queue = 0 }}, "two/b"]
+"""
+        ask = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+        with running_gateway(toml) as gateway, ThreadPoolExecutor(1) as pool:
+            first = pool.submit(gateway.post, "/v1/chat/completions", ask)
+            while not one.requests:
+                time.sleep(0.01)
+            second = gateway.post("/v1/chat/completions", ask)
+            assert (second.status, second.headers["x-gateway-provider"]) == (200, "two")
+            assert first.result().headers["x-gateway-provider"] == "one"
+        assert (len(one.requests), len(two.requests)) == (1, 1)
+
+
+def test_a_key_that_is_used_up_gives_way_to_the_next_at_the_same_target() -> None:
+    limited = {"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}
+    with ScriptedProvider() as one:
+        one.reply(status=429, json=limited, headers={"retry-after": "60"})
+        one.default_reply(json=WHOLE)
+        toml = f"""
+[plugins.one]
+use = "openai_compatible"
+base_url = "{one.url}/v1"
+api_keys = ["first", "second"]
+[models.m]
+targets = ["one/a"]
+retries = 0
+"""
+        ask = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+        with running_gateway(toml) as gateway:
+            assert [gateway.post("/v1/chat/completions", ask).status for _ in range(3)] == [200, 200, 200]
+        keys = [request.headers["authorization"] for request in one.requests]
+    assert len(keys) == 4
+    assert len(set(keys)) == 2
+    assert len(set(keys[1:])) == 1  # the one that was refused rests
