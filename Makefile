@@ -11,6 +11,7 @@ CONFIG ?= gateway.toml
 ARGS ?=
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 CLIENTS := openai-3 openai-2 anthropic-2 anthropic-1 genai-3
+NODE_CLIENTS := $(if $(shell command -v npm),$(ENVS)/node-clients/.installed)
 PEER_ENVS := bench-vllm-router bench-litellm bench-portkey
 
 .PHONY: help serve test unit check format cov fuzz chaos demo provider-check bench bench-quick docs table lock clean
@@ -35,7 +36,7 @@ help:
 serve: $(VENV)/.runtime
 	$(VENV)/bin/gateway serve -c $(CONFIG)
 
-test: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed)
+test: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed) $(NODE_CLIENTS)
 	$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
 
 unit: $(VENV)/.dev
@@ -52,7 +53,7 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --quiet --fix .
 	$(VENV)/bin/ruff format --quiet .
 
-cov: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed)
+cov: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed) $(NODE_CLIENTS)
 	$(VENV)/bin/coverage erase
 	$(VENV)/bin/pytest -n 2 --dist loadfile --cov --cov-report=term --cov-report=html $(ARGS)
 
@@ -121,6 +122,14 @@ $(ENVS)/bench-%/.installed: requirements/bench/%.lock | $(PY)
 	@echo 'Installing $(ENVS)/bench-$*'
 	@$(PY) -m venv --without-pip $(ENVS)/bench-$*
 	@$(PIP) --python $(ENVS)/bench-$*/bin/python install --no-deps --require-hashes -r $<
+	@touch $@
+
+# Node's packages are tested where there is a Node; without one the tests skip, saying so.
+$(ENVS)/node-clients/.installed: requirements/clients/node/package-lock.json
+	@echo 'Installing $(ENVS)/node-clients'
+	@mkdir -p $(@D)
+	@cp requirements/clients/node/*.json $(@D)
+	@npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(@D)
 	@touch $@
 
 # npm runs no package's scripts here; the one that there is mends what it does not ship.

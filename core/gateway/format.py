@@ -150,6 +150,11 @@ class Format(ABC):
     patches_whole: ClassVar[bool] = False
     """Whether ``lane_patches`` has something to set in requests that ask for no stream, too."""
     stream_content_type: ClassVar[bytes] = b"text/event-stream; charset=utf-8"
+    telemetry: ClassVar[frozenset[str]] = frozenset()
+    """Fields of a reply that say how long the provider took, or under which number: no part of the answer.
+
+    A caller of another format does not get them, and they are not named as a loss.
+    """
 
     @abstractmethod
     def read_request(self, body: bytes) -> AnyRequest:

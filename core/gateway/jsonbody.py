@@ -20,6 +20,9 @@ _decode = msgspec.json.decode
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _UTF8_SLICE = 1 << 20
+_STRIDE = 64
+_DIGITS = re.compile(rb"[0-9]{16}")
+"""Of each so many bytes one is looked at: this many digits in a row there are a long number, or base64 by rare chance."""
 _LAST_SPACE, _QUOTE, _COMMA, _COLON, _BACKSLASH, _CLOSE = 0x20, 0x22, 0x2C, 0x3A, 0x5C, 0x7D
 
 
@@ -119,13 +122,36 @@ class JsonObject:
 def _members(body: bytes) -> dict[str, msgspec.Raw]:
     _check_utf8(body)
     try:
-        return _decode_members(body)
+        members = _decode_members(body)
     except RecursionError:
         raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
     except msgspec.ValidationError:
         raise InvalidRequest("The request body must be a JSON object.", code="invalid_json") from None
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+    if _may_hold_far_numbers(body):
+        _check_numbers(body)
+    return members
+
+
+def _check_numbers(body: bytes) -> None:
+    """Refuse 1e999 and the like, over which parsers differ (infinity, null, an error), and raw members let pass."""
+    try:
+        _decode(body)
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+
+
+def _may_hold_far_numbers(body: bytes) -> bool:
+    """Whether a number may be beyond what parsers take; of a large body, whether it may be one of a thousand digits.
+
+    Decoding costs less than any search, but would hold a large body a second time.
+    """
+    if len(body) < LARGE_BODY:
+        return True
+    return _DIGITS.search(body[::_STRIDE]) is not None
 
 
 def _spans(body: bytes) -> dict[str, tuple[int, int]]:
@@ -146,7 +172,6 @@ def _spans(body: bytes) -> dict[str, tuple[int, int]]:
 def _walked(body: bytes, members: dict[str, msgspec.Raw]) -> dict[str, tuple[int, int]]:
     """The members' places in any layout; refuses a key that occurs twice."""
     spans: dict[str, tuple[int, int]] = {}
-    view = memoryview(body)
     key = ""
     at = body.index(b"{") + 1
     while True:
@@ -167,7 +192,7 @@ def _walked(body: bytes, members: dict[str, msgspec.Raw]) -> dict[str, tuple[int
         at = start + len(value)
         # The decoder keeps the last of several equal keys: meeting another value here, or the key again, proves two.
         # Where the last value is a prefix of the first (1, 12), what follows is neither comma nor end: see above.
-        if key in spans or view[start:at] != value:
+        if key in spans or not body.startswith(value, start):
             raise _duplicate(key)
         spans[key] = (start, at)
 

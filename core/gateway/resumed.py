@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamError
 from gateway.format import AnyRequest, StreamReader, StreamWriter
 from gateway.protocol import (
     ChatRequest,
@@ -65,12 +65,13 @@ class Rejoined(StreamTranslator):
         self.writer = self._writer = writer
         self._splice = splice
         self._facts = StreamFacts()
+        self._failed = False
 
     def feed(self, data: bytes) -> bytes:
         return self._write(self._reader.feed(data))
 
     def close(self) -> bytes:
-        return b"" if self._facts.complete else self._write(self._reader.close())
+        return b"" if self._facts.complete or self._failed else self._write(self._reader.close())
 
     def facts(self) -> StreamFacts:
         return self._facts
@@ -98,5 +99,10 @@ class Rejoined(StreamTranslator):
                 break
             elif isinstance(event, End):
                 facts.complete = True
-            out += [self._writer.write(told) for told in self._splice.take(event)]
+            try:
+                out += [self._writer.write(told) for told in self._splice.take(event)]
+            except UpstreamError:
+                # It says something else: nothing more of it is told, its end least of all.
+                self._failed, facts.complete = True, False
+                raise
         return b"".join(out)

@@ -144,19 +144,22 @@ class Source:
         if translator.complete or self._closed:
             await self._linger()
             return None
+        ending: UpstreamError | None = None
         try:
             async for data in self._chunks:
                 out = self.feed(data)
                 if out:
                     return out
                 if not self.flows:
-                    return await self.next()
+                    break
                 if self.unheard:
                     return b""
         except UpstreamError as error:
-            return self._end(error)
+            ending = error
+        if not self.flows:
+            return await self.next()
         return self._end(
-            UpstreamDisconnected(f"{self.attempt.target} ended the stream before it was complete."),
+            ending or UpstreamDisconnected(f"{self.attempt.target} ended the stream before it was complete.")
         )
 
     def _end(self, error: UpstreamError) -> bytes | None:
@@ -195,9 +198,9 @@ class Source:
     def close(self) -> None:
         """The caller has all, or left."""
         facts = self._translator.facts()
-        if facts.complete:
-            self.attempt.done(facts.usage, facts.service_tier)
-        elif self._broken is not None:
+        if self._broken is not None:
             self.attempt.failed(self._broken, facts.usage, billed=True)
+        elif facts.complete:
+            self.attempt.done(facts.usage, facts.service_tier)
         else:
             self.attempt.left("The caller left.", facts.usage, billed=True)

@@ -23,7 +23,7 @@ from gateway.provider import Provider
 from gateway.upstream import preload
 
 if TYPE_CHECKING:
-    from gateway.call import Principal
+    from gateway.call import Principal, Target
     from gateway.format import Format
     from gateway.needs import Limits
     from gateway.translation import Translator
@@ -152,6 +152,13 @@ class Gateway:
         names = [*self.config.models]
         names += [f"{name}/{model}" for name, provider in self.providers.items() for model in provider.models]
         return names if principal is None else [name for name in names if principal.may_use(name)]
+
+    def sizes(self, name: str) -> tuple[int | None, int | None]:
+        """The context window and the longest answer of a model, in tokens: the least that is known of its targets."""
+        infos = [self.providers[target.provider].info(target.model) for target in self.resolve(name, None).targets]
+        windows = [info.context_window for info in infos if info.context_window is not None]
+        outputs = [info.max_output for info in infos if info.max_output is not None]
+        return min(windows, default=None), min(outputs, default=None)
 
     def score(self, call_id: str, value: float) -> None:
         """Tell how good the answer to a call was, between 0 and 1, some time after it: experiments compare scores.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -127,6 +127,7 @@ class Composed(Translator):
         self.provider = pair.provider
         self.source = pair.source
         self.wire = pair.wire
+        self.telemetry = frozenset() if pair.source.name == pair.wire.name else pair.wire.telemetry
 
     def request(self, call: Call, target: Target) -> bytes:
         """The caller's request in the provider's wire format; what it cannot say is named in ``call.dropped``."""
@@ -143,6 +144,9 @@ class Composed(Translator):
         reply = self.wire.read_reply(body)
         if isinstance(reply, TokenCount):
             return self.source.write_reply(reply, call.dropped, call.request)
+        if isinstance(reply, ChatReply):
+            _strip(self.telemetry, reply.extra)
+            _strip(self.telemetry, {} if reply.usage is None else reply.usage.extra)
         reply.model = reply.model or model_sent(call)
         call.usage, call.answered_model = reply.usage, reply.model
         asked = call.request
@@ -160,11 +164,13 @@ class Composed(Translator):
 
     def stream(self, call: Call) -> StreamTranslator:
         """A reader of the wire format joined to a writer of the caller's."""
-        return _Composed(self.wire.stream_reader(), self.source.stream_writer(call.request, call.dropped), call)
+        writer = self.source.stream_writer(call.request, call.dropped)
+        return _Composed(self.wire.stream_reader(), writer, call, self.telemetry)
 
 
 class _Composed(StreamTranslator):
-    def __init__(self, reader: StreamReader, writer: StreamWriter, call: Call) -> None:
+    def __init__(self, reader: StreamReader, writer: StreamWriter, call: Call, telemetry: frozenset[str]) -> None:
+        self._telemetry = telemetry
         self._reader = reader
         self.writer = self._writer = writer
         self._call = call
@@ -201,10 +207,14 @@ class _Composed(StreamTranslator):
                 facts.model = event.model
                 facts.usage = event.usage
                 facts.service_tier = event.service_tier
+                _strip(self._telemetry, event.extra)
+                _strip(self._telemetry, {} if event.usage is None else event.usage.extra)
             elif isinstance(event, UsageUpdate):
                 facts.usage = event.usage
+                _strip(self._telemetry, event.usage.extra)
             elif isinstance(event, Finish):
                 facts.finish_reason = event.finish_reason
+                _strip(self._telemetry, event.extra)
             elif isinstance(event, End):
                 facts.complete = True
             elif isinstance(event, ErrorEvent):
@@ -213,6 +223,12 @@ class _Composed(StreamTranslator):
                 break
             out.append(self._writer.write(event))
         return b"".join(out)
+
+
+def _strip(names: frozenset[str], extra: dict[str, Any]) -> None:
+    """Take what is no part of an answer out of its unknown fields."""
+    for name in names & extra.keys() if extra else ():
+        del extra[name]
 
 
 def _is_text(body: bytes) -> bool:

@@ -300,3 +300,13 @@ rescue = "resume"
         answer = both.ask()
     assert text_of(answer) == "".join(TEXT)
     assert is_clean(answer)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_second_answer_that_comes_all_at_once_and_says_something_else_ends_nothing(how: str) -> None:
+    with pair() as both:
+        both.one.script(broken(how))
+        both.two.stream([b"".join(stream("Something else ", "entirely."))])
+        answer = both.ask()
+    assert text_of(answer) == "".join(TEXT[:2])
+    assert not is_clean(answer)
