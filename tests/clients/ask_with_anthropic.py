@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Any
 
 import anthropic
@@ -91,6 +92,70 @@ def streamed_tools(client: Anthropic, model: str) -> Any:
     return {"kinds": sorted(kinds), "name": call.name, "input": call.input, "stop_reason": message.stop_reason}
 
 
+TWICE: Any = [{"role": "user", "content": "Call for Paris and for London."}]
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def said(content: Any) -> list[Any]:
+    """The blocks of an answer as an application sends them back."""
+    return [block.model_dump(exclude_none=True) for block in content]
+
+
+def second_turn(client: Anthropic, model: str, content: Any, **more: Any) -> Any:
+    """Answer the calls of the first turn, and read what the provider says it got."""
+    calls = [block for block in content if block.type == "tool_use"]
+    results = [
+        {"type": "tool_result", "tool_use_id": call.id, "content": f"sunny in {call.input['city']}"} for call in calls
+    ]
+    turn: Any = [*TWICE, {"role": "assistant", "content": said(content)}, {"role": "user", "content": results}]
+    answer = client.messages.create(model=model, max_tokens=4000, messages=turn, tools=[WEATHER], **more)
+    got = json.loads("".join(block.text for block in answer.content if block.type == "text"))
+    return {
+        "kinds": [block.type for block in content],
+        "inputs": [call.input for call in calls],
+        "thinking": [block.thinking for block in content if block.type == "thinking"],
+        "same_ids": got["calls"] == [call.id for call in calls],
+        "got": got,
+    }
+
+
+def parallel(client: Anthropic, model: str) -> Any:
+    first = client.messages.create(model=model, max_tokens=4000, messages=TWICE, tools=[WEATHER])
+    return second_turn(client, model, first.content)
+
+
+def streamed_parallel(client: Anthropic, model: str) -> Any:
+    with client.messages.stream(model=model, max_tokens=4000, messages=TWICE, tools=[WEATHER]) as stream:
+        first = stream.get_final_message()
+    return second_turn(client, model, first.content)
+
+
+def thinking(client: Anthropic, model: str) -> Any:
+    think: Any = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    first = client.messages.create(model=model, max_tokens=4000, messages=TWICE, tools=[WEATHER], **think)
+    return second_turn(client, model, first.content, **think)
+
+
+def streamed_thinking(client: Anthropic, model: str) -> Any:
+    think: Any = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    with client.messages.stream(model=model, max_tokens=4000, messages=TWICE, tools=[WEATHER], **think) as stream:
+        first = stream.get_final_message()
+    return second_turn(client, model, first.content, **think)
+
+
+def image(client: Anthropic, model: str) -> Any:
+    source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
+    content: Any = [{"type": "text", "text": "Describe what you got."}, {"type": "image", "source": source}]
+    answer = client.messages.create(model=model, max_tokens=50, messages=[{"role": "user", "content": content}])
+    return json.loads("".join(block.text for block in answer.content if block.type == "text"))["images"]
+
+
+def counted(client: Anthropic, model: str) -> Any:
+    answer = client.messages.with_raw_response.count_tokens(model=model, messages=QUESTION, tools=[WEATHER])
+    headers = {name.lower() for name in answer.headers}
+    return {"tokens": answer.parse().input_tokens, "estimated": "x-gateway-estimated" in headers}
+
+
 def structured(client: Anthropic, model: str) -> Any:
     answer = client.messages.parse(model=model, max_tokens=100, messages=QUESTION, output_format=City)
     city = answer.parsed_output
@@ -116,6 +181,26 @@ def bad_request(client: Anthropic, model: str) -> Any:
     client.messages.create(model=model, max_tokens=50, messages=nothing)
 
 
+def failures(client: Anthropic, model: str) -> Any:
+    """What an application catches for what a provider refuses: whole, then as a stream.
+
+    Each of a model of its own: the gateway leaves alone for a while who asked for it.
+    """
+
+    def ask(kind: str, *, stream: bool) -> Any:
+        turn: Any = [{"role": "user", "content": f"Fail: {kind}"}]
+        try:
+            client.messages.create(model=f"{model}-{token_hex(2)}", max_tokens=50, messages=turn, stream=stream)
+        except anthropic.APIStatusError as error:
+            body: Any = error.body
+            shown = {"type": body["error"]["type"], "retry_after": error.response.headers.get("retry-after")}
+            return {"error": type(error).__name__, "status": error.status_code, "message": error.message, **shown}
+        return "no error"
+
+    kinds = ("context_length", "authentication", "overloaded", "rate_limit")
+    return {kind: [ask(kind, stream=False), ask(kind, stream=True)] for kind in kinds}
+
+
 SCENES: tuple[Callable[[Anthropic, str], Any], ...] = (
     whole,
     raw,
@@ -123,10 +208,17 @@ SCENES: tuple[Callable[[Anthropic, str], Any], ...] = (
     tools,
     streamed_tools,
     structured,
+    parallel,
+    streamed_parallel,
+    thinking,
+    streamed_thinking,
+    image,
+    counted,
     listed,
     wrong_key,
     unknown_model,
     bad_request,
+    failures,
 )
 
 

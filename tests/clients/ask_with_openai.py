@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Any
 
 import openai
@@ -113,6 +114,92 @@ def streamed_tools(client: OpenAI, model: str) -> Any:
     }
 
 
+TWICE: Any = [{"role": "user", "content": "Call for Paris and for London."}]
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def second_turn(client: OpenAI, model: str, message: Any, **more: Any) -> Any:
+    """Answer the calls of the first turn, and read what the provider says it got."""
+    calls = message["tool_calls"]
+    inputs = [json.loads(call["function"]["arguments"]) for call in calls]
+    results: Any = [
+        {"role": "tool", "tool_call_id": call["id"], "content": f"sunny in {given['city']}"}
+        for call, given in zip(calls, inputs, strict=True)
+    ]
+    answer = client.chat.completions.create(
+        model=model, messages=[*TWICE, message, *results], max_tokens=4000, tools=[WEATHER], **more
+    )
+    got = json.loads(answer.choices[0].message.content or "")
+    return {
+        "inputs": inputs,
+        "thinking": message.get("reasoning_content"),
+        "same_ids": got["calls"] == [call["id"] for call in calls],
+        "got": got,
+    }
+
+
+def first_turn(client: OpenAI, model: str, **more: Any) -> Any:
+    answer = client.chat.completions.create(model=model, messages=TWICE, max_tokens=4000, tools=[WEATHER], **more)
+    return answer.choices[0].message.model_dump(exclude_none=True)
+
+
+def streamed_turn(client: OpenAI, model: str, **more: Any) -> Any:
+    """The message that an application puts together from the chunks, as OpenAI's and OpenRouter's pages show."""
+    message: Any = {"role": "assistant", "content": None, "tool_calls": []}
+    with client.chat.completions.create(
+        model=model, messages=TWICE, max_tokens=4000, tools=[WEATHER], stream=True, **more
+    ) as stream:
+        for chunk in stream:
+            for choice in chunk.choices:
+                delta: Any = choice.delta.model_dump(exclude_none=True)
+                if "reasoning_content" in delta:
+                    message["reasoning_content"] = message.get("reasoning_content", "") + delta["reasoning_content"]
+                for detail in delta.get("reasoning_details", ()):
+                    add_detail(message.setdefault("reasoning_details", []), detail)
+                for call in delta.get("tool_calls") or ():
+                    if call["index"] == len(message["tool_calls"]):
+                        message["tool_calls"].append({key: value for key, value in call.items() if key != "index"})
+                    else:
+                        arguments = call["function"]["arguments"]
+                        message["tool_calls"][call["index"]]["function"]["arguments"] += arguments
+    return message
+
+
+def add_detail(details: list[Any], detail: Any) -> None:
+    """Join a piece of reasoning to the one with its index and type."""
+    same = [item for item in details if (item["index"], item["type"]) == (detail["index"], detail["type"])]
+    if not same:
+        details.append(detail)
+        return
+    same[0]["text"] = same[0].get("text", "") + detail.get("text", "")
+    same[0].update({key: value for key, value in detail.items() if key != "text"})
+
+
+def parallel(client: OpenAI, model: str) -> Any:
+    return second_turn(client, model, first_turn(client, model))
+
+
+def streamed_parallel(client: OpenAI, model: str) -> Any:
+    return second_turn(client, model, streamed_turn(client, model))
+
+
+def thinking(client: OpenAI, model: str) -> Any:
+    think: Any = {"reasoning_effort": "low"}
+    return second_turn(client, model, first_turn(client, model, **think), **think)
+
+
+def streamed_thinking(client: OpenAI, model: str) -> Any:
+    think: Any = {"reasoning_effort": "low"}
+    return second_turn(client, model, streamed_turn(client, model, **think), **think)
+
+
+def image(client: OpenAI, model: str) -> Any:
+    url = {"url": f"data:image/png;base64,{PIXEL}"}
+    content: Any = [{"type": "text", "text": "Describe what you got."}, {"type": "image_url", "image_url": url}]
+    answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": content}])
+    return json.loads(answer.choices[0].message.content or "")["images"]
+
+
 def structured(client: OpenAI, model: str) -> Any:
     answer = client.chat.completions.parse(model=model, messages=QUESTION, max_tokens=100, response_format=City)
     city = answer.choices[0].message.parsed
@@ -155,6 +242,25 @@ def bad_request(client: OpenAI, model: str) -> Any:
     client.chat.completions.create(model=model, messages=nothing)
 
 
+def failures(client: OpenAI, model: str) -> Any:
+    """What an application catches for what a provider refuses: whole, then as a stream.
+
+    Each of a model of its own: the gateway leaves alone for a while who asked for it.
+    """
+
+    def ask(kind: str, *, stream: bool) -> Any:
+        turn: Any = [{"role": "user", "content": f"Fail: {kind}"}]
+        try:
+            client.chat.completions.create(model=f"{model}-{token_hex(2)}", messages=turn, max_tokens=50, stream=stream)
+        except openai.APIStatusError as error:
+            shown = {"code": error.code, "retry_after": error.response.headers.get("retry-after")}
+            return {"error": type(error).__name__, "status": error.status_code, **shown}
+        return "no error"
+
+    kinds = ("context_length", "authentication", "overloaded", "rate_limit")
+    return {kind: [ask(kind, stream=False), ask(kind, stream=True)] for kind in kinds}
+
+
 def facts(answer: Any) -> dict[str, Any]:
     return {
         "finish": answer.choices[0].finish_reason,
@@ -172,12 +278,18 @@ SCENES: tuple[Callable[[OpenAI, str], Any], ...] = (
     tools,
     streamed_tools,
     structured,
+    parallel,
+    streamed_parallel,
+    thinking,
+    streamed_thinking,
+    image,
     embeddings,
     asynchronous,
     listed,
     wrong_key,
     unknown_model,
     bad_request,
+    failures,
 )
 
 

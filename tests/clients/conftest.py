@@ -1,10 +1,11 @@
-"""One gateway for the clients' tests: behind it echo, a scripted OpenAI-compatible server, a scripted Anthropic."""
+"""One gateway for the clients' tests: behind it echo and a scripted server of each kind of provider."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ import pytest
 
 from demo import free_port, gateway
 from gateway.testing import ScriptedProvider
-from scripted_anthropic import anthropic_messages
+from tests.clients.scripted_bedrock import bedrock
+from tests.clients.scripted_cohere import cohere
+from tests.clients.scripted_gemini import gemini
 from tests.clients.scripted_openai import openai_compatible
+from tests.clients.scripted_scenes import claude
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE.parents[1] / ".venvs"
@@ -27,6 +31,8 @@ bind = "127.0.0.1:{port}"
 [plugins.api_keys]
 keys = [{{ name = "tests", key = "{key}" }}]
 
+[plugins.responses_state]
+
 [plugins.echo]
 
 [plugins.compatible]
@@ -37,6 +43,26 @@ models = ["gpt-scripted"]
 [plugins.anthropic]
 base_url = "{anthropic}"
 api_key = "sk-ant-invented"
+
+[plugins.gemini]
+base_url = "{gemini}"
+api_key = "invented-gemini-key"
+
+[plugins.cohere]
+base_url = "{cohere}"
+api_key = "invented-cohere-key"
+
+[plugins.bedrock]
+base_url = "{bedrock}"
+region = "us-east-1"
+api_key = "invented-bedrock-key"
+
+[plugins.converse]
+use = "bedrock"
+format = "bedrock_converse"
+base_url = "{bedrock}"
+region = "us-east-1"
+api_key = "invented-bedrock-key"
 
 [defaults]
 retries = 0
@@ -49,10 +75,20 @@ Ask = Callable[[str, str, tuple[str, ...]], dict[str, Any]]
 def base_url() -> Iterator[str]:
     """The address of a real ``gateway serve``, without /v1."""
     port = free_port()
-    with ScriptedProvider() as compatible, ScriptedProvider() as anthropic:
-        compatible.default_script(openai_compatible)
-        anthropic.default_script(anthropic_messages)
-        toml = TOML.format(port=port, key=KEY, compatible=compatible.url, anthropic=anthropic.url)
+    scripts = {
+        "compatible": openai_compatible,
+        "anthropic": claude,
+        "gemini": gemini,
+        "cohere": cohere,
+        "bedrock": bedrock,
+    }
+    with ExitStack() as stack:
+        urls = {}
+        for name, script in scripts.items():
+            provider = stack.enter_context(ScriptedProvider())
+            provider.default_script(script)
+            urls[name] = provider.url
+        toml = TOML.format(port=port, key=KEY, **urls)
         with gateway(toml, port) as url:
             yield url
 

@@ -6,12 +6,27 @@ from typing import Any
 
 import pytest
 
-import scripted_anthropic
 from tests.clients.conftest import Ask
+from tests.clients.models import (
+    ANTHROPIC,
+    COHERE,
+    COMPATIBLE,
+    CONVERSE,
+    ECHO,
+    GEMINI,
+    INPUTS,
+    INVOKE,
+    RESULTS,
+    RETRY_AFTER,
+    TEXTS,
+    THINKING,
+    THOUGHT,
+    check_replay,
+)
 
-ECHO, ANTHROPIC = "echo/echo", "anthropic/claude-sonnet-4-6"
-MODELS = (ECHO, ANTHROPIC)
-TEXTS = {ECHO: "What is the weather in Paris?", ANTHROPIC: scripted_anthropic.TEXT}
+SCRIPTED = (COMPATIBLE, ANTHROPIC, GEMINI, CONVERSE, INVOKE, COHERE)
+MODELS = (ECHO, *SCRIPTED)
+COUNTS = (ANTHROPIC, GEMINI, CONVERSE, INVOKE)
 
 
 @pytest.fixture(params=["anthropic-2", "anthropic-1"])
@@ -79,6 +94,44 @@ def test_structured_output_is_parsed_into_an_object(scenes: dict[str, Any]) -> N
     assert {name: type(value) for name, value in city.items()} == {"name": str, "country": str, "population": int}
 
 
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+@pytest.mark.parametrize("scene", ["parallel", "streamed_parallel"])
+def test_parallel_calls_are_answered_together(scenes: dict[str, Any], scene: str) -> None:
+    told = scenes[scene]
+    assert told["kinds"] == ["tool_use", "tool_use"]
+    assert told["inputs"] == INPUTS
+    assert told["same_ids"]
+    assert told["got"]["results"] == RESULTS
+
+
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+@pytest.mark.parametrize("scene", ["thinking", "streamed_thinking"])
+def test_thinking_goes_back_to_the_provider_on_the_next_turn(scenes: dict[str, Any], model: str, scene: str) -> None:
+    told = scenes[scene]
+    assert told["thinking"] == [THOUGHT]
+    assert told["inputs"] == INPUTS
+    assert told["same_ids"]
+    # What has to come back beside the text (a redacted thought, the signature of a call) travels in a block of its own.
+    hidden = ["redacted_thinking"] if model == GEMINI or len(THINKING[model]) > 1 else []
+    assert told["kinds"] == ["thinking", *hidden, "tool_use", "tool_use"]
+    check_replay(model, told["got"])
+
+
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+def test_an_image_reaches_the_provider(scenes: dict[str, Any]) -> None:
+    (url,) = scenes["image"]
+    assert url.startswith("data:image/png;base64,iVBOR")
+
+
+def test_tokens_are_counted_or_estimated_and_marked(scenes: dict[str, Any], model: str) -> None:
+    told = scenes["counted"]
+    if model in COUNTS:
+        assert told == {"tokens": 14, "estimated": False}
+    else:
+        assert told["estimated"]
+        assert 10 < told["tokens"] < 100
+
+
 def test_models_are_listed_in_the_callers_own_shape(scenes: dict[str, Any]) -> None:
     assert ECHO in scenes["listed"]["ids"]
     assert scenes["listed"]["types"] == ["model"]
@@ -102,3 +155,27 @@ def test_a_bad_request_is_a_bad_request_error(scenes: dict[str, Any]) -> None:
     error = scenes["bad_request"]
     assert (error["error"], error["status"]) == ("BadRequestError", 400)
     assert error["body"]["error"]["type"] == "invalid_request_error"
+
+
+FAILURES = {
+    "context_length": ("BadRequestError", 400, "invalid_request_error"),
+    "authentication": ("AuthenticationError", 401, "authentication_error"),
+    "rate_limit": ("RateLimitError", 429, "rate_limit_error"),
+}
+
+
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+@pytest.mark.parametrize("kind", FAILURES)
+def test_what_a_provider_refuses_is_the_packages_own_exception(scenes: dict[str, Any], model: str, kind: str) -> None:
+    for error in scenes["failures"][kind]:
+        assert (error["error"], error["status"], error["type"]) == FAILURES[kind]
+        assert error["retry_after"] == (RETRY_AFTER[model] if kind == "rate_limit" else None)
+        # Claude Code compacts a conversation when it reads these words.
+        assert kind != "context_length" or "prompt is too long" in error["message"]
+
+
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+def test_an_overloaded_provider_is_overloaded(scenes: dict[str, Any]) -> None:
+    for error in scenes["failures"]["overloaded"]:
+        assert (error["type"], error["retry_after"]) == ("overloaded_error", "1")
+        assert error["status"] in (503, 529)

@@ -6,17 +6,25 @@ from typing import Any
 
 import pytest
 
-import scripted_anthropic
-from tests.clients import scripted_openai
 from tests.clients.conftest import Ask
+from tests.clients.models import (
+    ANTHROPIC,
+    COHERE,
+    COMPATIBLE,
+    CONVERSE,
+    ECHO,
+    GEMINI,
+    INPUTS,
+    RESULTS,
+    RETRY_AFTER,
+    TEXTS,
+    THOUGHT,
+    check_replay,
+)
 
-ECHO, COMPATIBLE, ANTHROPIC = "echo/echo", "compatible/gpt-scripted", "anthropic/claude-sonnet-4-6"
-MODELS = (ECHO, COMPATIBLE, ANTHROPIC)
-TEXTS = {
-    ECHO: "What is the weather in Paris?",
-    COMPATIBLE: scripted_openai.TEXT,
-    ANTHROPIC: scripted_anthropic.TEXT,
-}
+SCRIPTED = (COMPATIBLE, ANTHROPIC, GEMINI, CONVERSE, COHERE)
+MODELS = (ECHO, *SCRIPTED)
+EMBED = (ECHO, COMPATIBLE, ANTHROPIC)
 
 
 @pytest.fixture(params=["openai-3", "openai-2"])
@@ -91,10 +99,36 @@ def test_structured_output_is_parsed_into_an_object(scenes: dict[str, Any]) -> N
     assert {name: type(value) for name, value in city.items()} == {"name": str, "country": str, "population": int}
 
 
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+@pytest.mark.parametrize("scene", ["parallel", "streamed_parallel"])
+def test_parallel_calls_are_answered_together(scenes: dict[str, Any], scene: str) -> None:
+    told = scenes[scene]
+    assert told["inputs"] == INPUTS
+    assert told["same_ids"]
+    assert told["got"]["results"] == RESULTS
+
+
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+@pytest.mark.parametrize("scene", ["thinking", "streamed_thinking"])
+def test_thinking_goes_back_to_the_provider_on_the_next_turn(scenes: dict[str, Any], model: str, scene: str) -> None:
+    told = scenes[scene]
+    assert told["thinking"] == THOUGHT
+    assert told["inputs"] == INPUTS
+    assert told["same_ids"]
+    check_replay(model, told["got"])
+
+
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+def test_an_image_reaches_the_provider(scenes: dict[str, Any]) -> None:
+    (url,) = scenes["image"]
+    assert url.startswith("data:image/png;base64,iVBOR")
+
+
 def test_the_asynchronous_client_gets_the_same(scenes: dict[str, Any], model: str) -> None:
     assert scenes["asynchronous"] == {"text": TEXTS[model], "streamed": TEXTS[model]}
 
 
+@pytest.mark.parametrize("model", EMBED, indirect=True)
 def test_embeddings_come_as_base64_by_default_and_as_numbers_when_asked(scenes: dict[str, Any], model: str) -> None:
     told = scenes["embeddings"]
     if model == ANTHROPIC:
@@ -107,7 +141,7 @@ def test_embeddings_come_as_base64_by_default_and_as_numbers_when_asked(scenes: 
 
 
 def test_models_are_listed_and_retrieved_by_a_name_with_a_slash(scenes: dict[str, Any], model: str) -> None:
-    assert {ECHO, COMPATIBLE} <= set(scenes["listed"]["ids"]) if model != ANTHROPIC else True
+    assert {ECHO, COMPATIBLE} <= set(scenes["listed"]["ids"])
     assert scenes["listed"]["one"] == model
 
 
@@ -126,3 +160,26 @@ def test_a_bad_request_is_a_bad_request_error(scenes: dict[str, Any]) -> None:
     error = scenes["bad_request"]
     assert (error["error"], error["status"]) == ("BadRequestError", 400)
     assert "messages" in error["message"]
+
+
+FAILURES = {
+    "context_length": ("BadRequestError", 400, "context_length_exceeded"),
+    "authentication": ("AuthenticationError", 401, "invalid_api_key"),
+    "rate_limit": ("RateLimitError", 429, "rate_limit_exceeded"),
+}
+
+
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+@pytest.mark.parametrize("kind", FAILURES)
+def test_what_a_provider_refuses_is_the_packages_own_exception(scenes: dict[str, Any], model: str, kind: str) -> None:
+    for error in scenes["failures"][kind]:
+        assert (error["error"], error["status"], error["code"]) == FAILURES[kind]
+        assert error["retry_after"] == (RETRY_AFTER[model] if kind == "rate_limit" else None)
+
+
+@pytest.mark.parametrize("model", SCRIPTED, indirect=True)
+def test_an_overloaded_provider_is_a_server_error_to_be_asked_again(scenes: dict[str, Any]) -> None:
+    for error in scenes["failures"]["overloaded"]:
+        assert error["error"] == "InternalServerError"
+        assert error["status"] in (503, 529)
+        assert error["retry_after"] == "1"

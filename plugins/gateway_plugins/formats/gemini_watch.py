@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.format import StreamWatch
-from gateway.sse import SSESplitter, decode_events
+from gateway.sse import SSESplitter, decode_events, split_events
 from gateway_plugins.formats.gemini_errors import rejected
 from gateway_plugins.formats.gemini_reply import block_reason
 from gateway_plugins.formats.gemini_usage import finish_word, read_finish, read_usage
@@ -30,10 +30,21 @@ class GeminiStreamWatch(StreamWatch):
         self._calls = False
 
     def feed(self, data: bytes) -> bytes:
+        if self.error is not None:
+            return b""
         whole = self._splitter.feed(data)
-        if whole:
-            self._look(whole)
-        return whole
+        if b'"error"' not in whole:
+            if whole:
+                self._look(whole)
+            return whole
+        # Behind an error nothing passes, so that no clean end follows it.
+        passed: list[bytes] = []
+        for event in split_events(whole):
+            self._look(event)
+            passed.append(event)
+            if self.error is not None:
+                break
+        return b"".join(passed)
 
     def close(self) -> bytes:
         rest = self._splitter.close()
