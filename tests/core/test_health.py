@@ -260,3 +260,24 @@ def test_without_a_pool_no_other_key_is_fit() -> None:
     provider = built(ONE).providers["one"]
     error = UpstreamRejected("no", status=401, kind="authentication")
     assert not provider.rejected(None, error)  # type: ignore[arg-type]
+
+
+def test_where_nobody_else_can_answer_an_open_circuit_is_probed_every_second() -> None:
+    health = built(ONE).health
+    now = health.now()
+    for target in ("one/m", "two/m", "two/spare"):
+        for _ in range(5):
+            health.began(target, now)
+            health.ended(target, "error", now, kind="upstream")
+    assert health.admit("one/m", now + 0.9, model="fast").reason == "open"
+    probe = health.admit("one/m", now + 1.1, model="fast")
+    assert (probe.allowed, probe.reason) == (True, "half_open")
+    health.began("one/m", now + 1.1)
+    health.ended("one/m", "error", now + 1.2, kind="upstream", probe=probe.probe)
+    assert not health.admit("one/m", now + 2.1, model="fast").allowed
+    probe = health.admit("one/m", now + 2.3, model="fast")
+    health.began("one/m", now + 2.3)
+    health.ended("one/m", "ok", now + 2.4, probe=probe.probe)
+    assert health.admit("one/m", now + 2.5, model="fast").reason == ""
+    # One that is well takes all, and the others rest for their time.
+    assert health.admit("two/m", now + 2.5, model="fast").reason == "open"

@@ -17,6 +17,7 @@ from gateway.resilience.circuit import (
     cool,
     eject,
     force_open,
+    hurry,
     look,
     probed,
     quiet,
@@ -26,13 +27,12 @@ from gateway.resilience.evidence import Evidence
 from gateway.resilience.latency import Latency
 from gateway.resilience.outlier import outliers
 from gateway.resilience.remembered import remembered
-from gateway.resilience.rules import EjectionRules, TargetRules
+from gateway.resilience.rules import EAGER, EjectionRules, TargetRules
 from gateway.resilience.shared import SharedCircuits
 from gateway.resilience.store import HealthStore
 from gateway.resilience.throttle import Throttle
 
-FAULTS = frozenset({"timeout", "upstream", "server_error", "overloaded"})
-"""The kinds of errors that speak against a target. All others are answers to a request, and show it alive."""
+FAULTS = frozenset({"timeout", "upstream", "server_error", "overloaded"})  # others show a target alive
 LIMITS = frozenset({"rate_limit", "quota"})
 
 
@@ -112,7 +112,11 @@ class Board:
             if not verdict.allowed:
                 if verdict.state == "ejected" and self._panics(target, now, model):
                     return Admission(True, "panic")
-                return self._refused(key, verdict, now)
+                if verdict.state != "open" or now < circuit.since + EAGER or not self._panics(target, now, model):
+                    return self._refused(key, verdict, now)
+                self.circuits.change(key, now, lambda known: hurry(known, now))
+                half_open.append(key)
+                continue
             if verdict.state == "half_open":
                 half_open.append(key)
             elif quiet(circuit, now):
@@ -240,7 +244,7 @@ class Board:
         return Admission(False, verdict.state, max(verdict.until - now, 0.001), 0, limited)
 
     def _panics(self, target: str, now: float, model: str | None) -> bool:
-        """Whether an ejected target must take calls all the same: none that could stand in for it is fit."""
+        """Whether none that could stand in for a target is fit, so that it must be asked all the same."""
         group = self.groups.get(model or "") or self._siblings.get(target, ())
         return not any(self._is_fit(other, now) for other in group if other != target)
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import msgspec
 
 
+EAGER = 1.0
+"""How long an open circuit rests where no other target can answer: then it is probed before its time."""
+
+
 class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):
     """When a target's circuit opens, and how it closes again.
 
