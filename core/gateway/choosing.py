@@ -6,11 +6,32 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.decision import decision_of
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, PermissionDenied
 from gateway.needs import lacking, limits_of, only_too_long
+from gateway.outgoing import caller_limits
+from gateway.settings import least
 
 if TYPE_CHECKING:
     from gateway.call import Call, Target
+
+
+def understand(call: Call, model: str) -> None:
+    """Settle what routing needs to know before it begins; raises ModelNotFound, PermissionDenied, InvalidRequest.
+
+    The headers, the principal and whether it streams are set by then.
+    """
+    gateway = call.gateway
+    call.model = model
+    call.model_config = gateway.resolve(model, call.principal)
+    if call.principal is not None and not call.principal.may_use(model):
+        raise PermissionDenied(f"This key may not use the model {model!r}.", param="model")
+    call.strict = gateway.config.server.strict or call.header(b"x-gateway-strict") in ("1", "true")
+    if (tags := call.header(b"x-gateway-tags")) is not None:
+        call.tags = tuple(tag.strip() for tag in tags.split(",") if tag.strip())[:16]
+    call.limits = caller_limits(call)
+    # The model's own limit is for the whole call: a fallback has what is left of it.
+    call.deadline = least(call.model_config.timeouts.total, None if call.limits is None else call.limits.total)
+    call.targets = call.model_config.targets
 
 
 def choose(call: Call) -> None:

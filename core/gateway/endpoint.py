@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.body import drain, read_body
 from gateway.call import Call, RawHeaders, Reply
 from gateway.caller_status import caller_status
-from gateway.choosing import choose
+from gateway.choosing import choose, understand
 from gateway.credentials import credential_of, without_keys
 from gateway.errors import (
     ClientLeft,
@@ -18,15 +18,12 @@ from gateway.errors import (
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
-    PermissionDenied,
 )
 from gateway.format import Format
 from gateway.forward import forward
-from gateway.outgoing import caller_limits
 from gateway.protocol import ChatRequest
 from gateway.relay import Relay
 from gateway.response import head_of, request_id_of
-from gateway.settings import least
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -165,25 +162,12 @@ class Exchange:
 
     def _understand(self) -> None:
         """Read what routing needs from the body, the path and the headers."""
-        call, gateway = self.call, self.endpoint.gateway
-        stream = self.endpoint.stream
+        call, stream = self.call, self.endpoint.stream
         call.stream = call.json.flag("stream") if stream is None else stream
         model = call.dialect.model_of(self.scope.get("path_params", {}), call.json.text("model"))
         if not model:
             raise InvalidRequest("The request names no model.", param="model", code="missing_required_parameter")
-        call.model = model
-        call.model_config = gateway.resolve(model, call.principal)
-        if call.principal is not None and not call.principal.may_use(model):
-            raise PermissionDenied(f"This key may not use the model {model!r}.", param="model")
-        call.strict = gateway.config.server.strict or call.header(b"x-gateway-strict") in ("1", "true")
-        if (tags := call.header(b"x-gateway-tags")) is not None:
-            call.tags = tuple(tag.strip() for tag in tags.split(",") if tag.strip())[:16]
-        call.limits = caller_limits(call)
-        total = least(call.model_config.timeouts.total, None if call.limits is None else call.limits.total)
-        if total is not None:
-            # The model's own limit is for the whole call: a fallback has what is left of it.
-            call.deadline = total
-        call.targets = call.model_config.targets
+        understand(call, model)
 
     async def _respond(self, reply: Reply) -> None:
         call, send = self.call, self.send

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway.catalogue import cost_of
+from gateway.choosing import understand
 from gateway.decision import decision_of
 from gateway.errors import ConfigError, GatewayError
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, EmbeddingsRequest, Media, Message, ResponseFormat, Text, Tool, Usage
-from gateway.rehearsal import call_of, principal_named, rehearse, understand
+from gateway.rehearsal import call_of, principal_named, rehearse
 
 if TYPE_CHECKING:
     from gateway.call import Call

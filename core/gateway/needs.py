@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 ASCII_PER_TOKEN = 4
 """Characters of English text, code and JSON in a token, by the usual rule of thumb."""
 OTHER_BYTES_PER_TOKEN = 3
-"""UTF-8 bytes of other scripts in a token."""
+"""UTF-8 bytes of other scripts in a token: about one for a Chinese character, two for three Cyrillic ones."""
 TOKENS_PER_ESCAPE = 0.8
 """Tokens of one character that JSON writes as ``\\uXXXX``."""
 TOKENS_PER_ATTACHMENT = 1000
-"""What an image, document or sound counts for."""
+"""What an image, document or sound counts for: about a full-size image of OpenAI (1105) or Anthropic (1600)."""
 FEWEST_BYTES_PER_TOKEN = 3
 """A body of fewer bytes than this times a context window fits into it."""
 SURELY_TOO_LONG = 1.5
@@ -45,7 +45,7 @@ _MODALITY = {"images": "image", "audio": "audio", "documents": "pdf"}
 _WORDS = _MEDIA | {
     "schema": (b"json_schema", b"esponseSchema", b"esponseJsonSchema", b"response_schema", b"output_format"),
 }
-_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _CONFIGS = ("generationConfig", "generation_config")
 _SAID = {
     "images": "takes no images",

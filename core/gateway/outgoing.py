@@ -20,6 +20,7 @@ _BASE_HEADERS = [
 ]
 _FORWARDED_TO_ANY = (b"idempotency-key",)
 _FORWARDED_TO_OWN = (b"anthropic-beta", b"anthropic-version", b"openai-beta")
+_FORWARDED = frozenset((*_FORWARDED_TO_ANY, *_FORWARDED_TO_OWN))
 
 
 def upstream_headers(call: Call, lane: Lane, body: bytes) -> list[tuple[str, str]]:
@@ -28,9 +29,10 @@ def upstream_headers(call: Call, lane: Lane, body: bytes) -> list[tuple[str, str
     assert provider is not None
     headers = _BASE_HEADERS.copy()
     headers += provider.credentials(call)
-    own = lane.wire.name == call.format.name
-    names = (*_FORWARDED_TO_ANY, *_FORWARDED_TO_OWN) if own else _FORWARDED_TO_ANY
-    headers += [(name.decode(), value.decode("latin-1")) for name in names if (value := call.headers.get(name))]
+    if not _FORWARDED.isdisjoint(call.headers):
+        own = lane.wire.name == call.format.name
+        names = (*_FORWARDED_TO_ANY, *_FORWARDED_TO_OWN) if own else _FORWARDED_TO_ANY
+        headers += [(name.decode(), value.decode("latin-1")) for name in names if (value := call.headers.get(name))]
     for name in provider.config.forward_headers:
         if value := call.headers.get(name.lower().encode()):
             headers.append((name.lower(), value.decode("latin-1")))
@@ -49,10 +51,13 @@ _LIMIT_HEADERS = (
     ("idle", b"x-gateway-idle-timeout-ms"),
     ("total", b"x-gateway-timeout-ms"),
 )
+_NARROWING = frozenset(header for _, header in _LIMIT_HEADERS)
 
 
 def caller_limits(call: Call) -> Timeouts | None:
     """The limits that the caller narrowed with headers, in seconds; raises InvalidRequest for what is no number."""
+    if _NARROWING.isdisjoint(call.headers):
+        return None
     found: dict[str, float] = {}
     for name, header in _LIMIT_HEADERS:
         if (text := call.headers.get(header)) is None:
@@ -65,12 +70,18 @@ def caller_limits(call: Call) -> Timeouts | None:
 
 def time_limits(call: Call, target: Target) -> Timeouts:
     """The target's limits before the model's, the provider's and the defaults; none beyond what the call has left."""
-    limits = DEFAULT_TIMEOUTS
-    provider = call.gateway.providers[target.provider]
-    assert call.model_config is not None
-    for above in (provider.config.timeouts, call.model_config.timeouts, target.timeouts):
-        if above != _UNSET:
-            limits = above.over(limits)
+    config = call.model_config
+    assert config is not None
+    kept = call.gateway.time_limits
+    # By identity, which costs less than to compare or hash them; what is kept is not freed, so no id is used again.
+    found = kept.get(id(target))
+    if found is not None and found[0] is target and found[1] is config:
+        limits = found[2]
+    else:
+        limits = _configured_limits(call, target)
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        kept[id(target)] = (target, config, limits)
     if call.limits is not None:
         limits = limits.within(call.limits)
     if call.deadline is None:
@@ -81,4 +92,15 @@ def time_limits(call: Call, target: Target) -> Timeouts:
     return Timeouts(total=min(left, limits.total or left)).over(limits)
 
 
+def _configured_limits(call: Call, target: Target) -> Timeouts:
+    assert call.model_config is not None
+    limits = DEFAULT_TIMEOUTS
+    provider = call.gateway.providers[target.provider]
+    for above in (provider.config.timeouts, call.model_config.timeouts, target.timeouts):
+        if above != _UNSET:
+            limits = above.over(limits)
+    return limits
+
+
 _UNSET = Timeouts()
+_MOST_KEPT = 4096

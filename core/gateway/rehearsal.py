@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.call import Call, Principal
 from gateway.choosing import choose
 from gateway.config_reader import nearest
-from gateway.errors import ConfigError, PermissionDenied
+from gateway.errors import ConfigError
 from gateway.loading import load_format
-from gateway.outgoing import caller_limits
-from gateway.settings import least
 
 if TYPE_CHECKING:
     from gateway.dialect import Dialect
@@ -34,24 +32,6 @@ def call_of(gateway: Gateway, format: str, *, dialect: str | None = None) -> Cal
         raise ConfigError([f'--dialect: no caller speaks "{format}"{hint}'])
     owner, path = spoken[format]
     return Call(gateway=gateway, dialect=owner, format=load_format(format), id="req_rehearsal", path=path, headers={})
-
-
-def understand(call: Call, model: str) -> None:
-    """Settle what routing needs to know before it begins; raises ModelNotFound, PermissionDenied, InvalidRequest.
-
-    The headers, the principal and whether it streams are set by then.
-    """
-    gateway = call.gateway
-    call.model = model
-    call.model_config = gateway.resolve(model, call.principal)
-    if call.principal is not None and not call.principal.may_use(model):
-        raise PermissionDenied(f"This key may not use the model {model!r}.", param="model")
-    call.strict = gateway.config.server.strict or call.header(b"x-gateway-strict") in ("1", "true")
-    if (tags := call.header(b"x-gateway-tags")) is not None:
-        call.tags = tuple(tag.strip() for tag in tags.split(",") if tag.strip())[:16]
-    call.limits = caller_limits(call)
-    call.deadline = least(call.model_config.timeouts.total, None if call.limits is None else call.limits.total)
-    call.targets = call.model_config.targets
 
 
 def rehearse(call: Call, seed: Any = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gateway.catalogue import dollars
@@ -25,7 +26,8 @@ def head_of(call: Call, reply: Reply) -> RawHeaders:
     """The response headers: the reply's, the plugins', the request id, and the gateway's own where switched on."""
     request_id = call.id.encode("latin-1")
     head: RawHeaders = [*reply.headers, *call.reply_headers]
-    head += [(name, request_id) for name in call.dialect.request_id_headers]
+    for name in call.dialect.request_id_headers:
+        head.append((name, request_id))  # noqa: PERF401  # mostly one or two
     if reply.stream is None:
         head.append((b"content-length", str(len(reply.body)).encode()))
     else:
@@ -53,6 +55,7 @@ def head_of(call: Call, reply: Reply) -> RawHeaders:
     return head
 
 
+@lru_cache(1024)
 def _latin(text: str) -> bytes:
     """Text as a header's value: what no header may carry is replaced."""
     if text.isascii() and text.isprintable():
@@ -62,8 +65,10 @@ def _latin(text: str) -> bytes:
 
 def request_id_of(headers: dict[bytes, bytes]) -> str:
     """The caller's own request id where it has a safe form, else a new one."""
-    for name in (b"x-request-id", b"x-client-request-id"):
-        given = headers.get(name)
-        if given is not None and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
-            return text
+    given = headers.get(b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
+        return text
+    given = headers.get(b"x-client-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
+        return text
     return f"req_{_PROCESS}{next(_numbers):012x}"

@@ -15,12 +15,13 @@ import msgspec
 from gateway.books import asked_tier
 from gateway.catalogue import dollars
 from gateway.catalogue.cost import price_row
+from gateway.choosing import understand
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.explained import NEEDS
 from gateway.needs import needs_of
 from gateway.outgoing import time_limits
 from gateway.registry import build
-from gateway.rehearsal import call_of, principal_named, rehearse, understand
+from gateway.rehearsal import call_of, principal_named, rehearse
 from gateway.route_text import text_of
 from gateway.translate_command import ABSENT, asked, lenient_config, read_file
 

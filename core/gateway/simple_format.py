@@ -10,6 +10,7 @@ import msgspec
 from gateway.errors import STATUS_OF_KIND, Kind, UpstreamRejected
 from gateway.format import AnyReply, Dropped, Format, ReplyFacts, StreamReader, Traits
 from gateway.protocol import ChatReply, Event, Part, Text, TokenCount
+from gateway.retry_after import retry_after
 from gateway.simple_stream import MISREAD, EventReader, WholeReader, misread
 
 _KIND_OF_STATUS = {status: cast(Kind, kind) for kind, status in reversed(STATUS_OF_KIND.items())}
@@ -84,12 +85,11 @@ class SimpleFormat(Format):
     def read_error(self, status: int, headers: dict[str, str], body: bytes) -> UpstreamRejected:
         """The kind by the status, the message by the names that are usual."""
         kind: Kind = _KIND_OF_STATUS.get(status, "server_error" if status >= 500 else "invalid_request")
-        retry_after = headers.get("retry-after", "")
         return UpstreamRejected(
             _message_in(body) or f"The provider answered with status {status}.",
             status=status,
             kind=kind,
-            retry_after=float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None,
+            retry_after=retry_after(headers),
             body=body,
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pluggy
 
-from gateway.config import GatewayConfig, ModelConfig, TargetConfig
+from gateway.config import GatewayConfig, ModelConfig, TargetConfig, Timeouts
 from gateway.credentials import credential_of
 from gateway.dialect import Dialect
 from gateway.errors import GatewayError, ModelNotFound
@@ -111,6 +111,7 @@ class Gateway:
         self.health: Health = Health(config, self.providers, None if previous is None else previous.health)
         self.health_checks = HealthChecks(self)
         self.limits: dict[tuple[str, str], Limits] = {}
+        self.time_limits: dict[int, tuple[Target, ModelConfig, Timeouts]] = {}
         self._addressed: dict[str, ModelConfig] = {}
         self.calls = 0
         self.retired = False

@@ -39,11 +39,24 @@ class HeadWriter:
         self._prefix = place.path.rstrip("/")
         self._starts: dict[tuple[str, str], str] = {}
         self._names: set[str] = set()
+        self._last: tuple[list[tuple[str, str]], str] = ([], "")
+        """The headers that were written last, and how: mostly they are the same for every call."""
 
     def write(self, request: UpstreamRequest) -> bytes:
         """The request line and all headers. Raises InvalidRequest, naming the header or the path."""
         start = self._starts.get((request.method, request.path)) or self._start(request)
         headers = request.headers
+        known, fields = self._last
+        if headers != known or not fields:
+            fields = self._fields(headers)
+        size = request.length
+        length = f"content-length: {size}\r\n" if size or request.method in _BODY_METHODS else ""
+        try:
+            return f"{start}{fields}{length}\r\n".encode("latin-1")
+        except UnicodeEncodeError:
+            raise _refused(headers) from None
+
+    def _fields(self, headers: list[tuple[str, str]]) -> str:
         for name, _ in headers:
             if name not in self._names:
                 self._admit(name)
@@ -52,13 +65,10 @@ class HeadWriter:
         count = len(headers)
         if fields.count("\r") != count or fields.count("\n") != count or _FORBIDDEN.search(fields):
             raise _refused(headers)
-        encoding = "" if "accept-encoding:" in fields else "accept-encoding: identity\r\n"
-        size = request.length
-        length = f"content-length: {size}\r\n" if size or request.method in _BODY_METHODS else ""
-        try:
-            return f"{start}{fields}{encoding}{length}\r\n".encode("latin-1")
-        except UnicodeEncodeError:
-            raise _refused(headers) from None
+        if "accept-encoding:" not in fields:
+            fields += "accept-encoding: identity\r\n"
+        self._last = (headers, fields)
+        return fields
 
     def _start(self, request: UpstreamRequest) -> str:
         if not _TOKEN.fullmatch(request.method):

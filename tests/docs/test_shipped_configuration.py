@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tomllib
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest
 
 from gateway.config import DEFAULT_TIMEOUTS, PLUGIN_KEYS, ServerConfig, TlsConfig
 from gateway.config_models import _Defaults
+from gateway.loading import DEFAULTS
 from gateway.testing import running_gateway
 from tests.docs.documents import ROOT
 
@@ -40,7 +42,8 @@ def test_what_is_shown_of_server_and_defaults_says_what_holds_anyway_or_the_oppo
 
 def test_every_strategy_and_reserved_key_is_shown() -> None:
     strategies = {model.get("strategy", "ordered") for model in TREE["models"].values()}
-    assert strategies == {"ordered", "weighted"}
+    known = {word for point in entry_points(group=DEFAULTS) for word in point.load().strategies}
+    assert strategies == known
     keys = {key for table in TREE["plugins"].values() for key in table}
     assert {"use", "enabled"} <= keys & set(PLUGIN_KEYS)
 

@@ -68,7 +68,7 @@ def _whole(seen: Seen, dialect: str) -> Verdict:
     return Verdict("complete", text, value["model"])
 
 
-def _end(text: str, ends: list[str], errors: int, closed: bool, last_is_end: bool, model: str | None) -> Verdict:
+def verdict_of(text: str, ends: list[str], errors: int, closed: bool, last_is_end: bool, model: str | None) -> Verdict:
     """The verdict of a stream of any dialect: ``ends`` are the reasons told, ``closed`` that the end mark came."""
     if errors:
         if errors > 1 or closed or not last_is_end:
@@ -112,7 +112,7 @@ def _chunks(events: list[tuple[str, bytes]]) -> Verdict:
     if not errors and len(done) > 1:
         return Verdict("several end marks", text)
     at = last if errors else (done[0] if done else -1)
-    return _end(text, ends, errors, bool(done), at == len(events) - 1, model)
+    return verdict_of(text, ends, errors, bool(done), at == len(events) - 1, model)
 
 
 def _messages(events: list[tuple[str, bytes]]) -> Verdict:  # noqa: C901  # a case for each type of event
@@ -145,4 +145,4 @@ def _messages(events: list[tuple[str, bytes]]) -> Verdict:  # noqa: C901  # a ca
         return Verdict(f"{stops} ends with {len(open_blocks)} open blocks", text)
     if kinds and kinds[0] != "error" and (kinds[0] != "message_start" or kinds.count("message_start") != 1):
         return Verdict("not one message", text)
-    return _end(text, ends, errors, bool(stops), bool(kinds) and kinds[-1] in ("error", "message_stop"), model)
+    return verdict_of(text, ends, errors, bool(stops), bool(kinds) and kinds[-1] in ("error", "message_stop"), model)

@@ -16,8 +16,6 @@ from gateway.testing import Exchange, ScriptedProvider
 from tests.faults.verdicts import Seen
 from tests.faults.wires import Wire
 
-CHUNKED = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
-
 
 class Scene:
     """One request to a provider that is to break, in the provider's own wire format."""
@@ -29,12 +27,13 @@ class Scene:
 
     async def head(self, **headers: str) -> None:
         """The head of a good answer; a whole one needs its content-length."""
-        fields = CHUNKED if self.stream else {"content-type": "application/json"}
+        streamed = {"content-type": self.wire.stream_type, "transfer-encoding": "chunked"}
+        fields = streamed if self.stream else {"content-type": "application/json"}
         await self.exchange.send_head(200, {**fields, **{name.replace("_", "-"): v for name, v in headers.items()}})
 
     async def events(self, pieces: list[bytes], gap: float = 0.0) -> None:
         """Chunks of a stream."""
-        for piece in pieces:
+        for piece in filter(None, pieces):  # Gemini has no end mark, and an empty chunk would end the body
             await self.exchange.send_chunk(piece)
             if gap:
                 await self.exchange.sleep(gap)
@@ -91,11 +90,10 @@ class Wall:
         provider.default_script(self._answer)
 
     async def _answer(self, exchange: Exchange) -> None:
-        body = json.loads(exchange.request.body)
-        model = body["model"]
-        self.asked.setdefault(model, []).append(body)
+        model, stream = self.wire.asked(exchange.request)
+        self.asked.setdefault(model, []).append(json.loads(exchange.request.body))
         self.times.setdefault(model, []).append(exchange.request.arrived_at)
-        scene = Scene(exchange, self.wire, stream=bool(body.get("stream")))
+        scene = Scene(exchange, self.wire, stream=stream)
         await self.behaviours.get(model, Scene.good)(scene)
 
     def count(self, model: str) -> int:
@@ -122,7 +120,7 @@ def ask(
     try:
         data = json.dumps(wire.request(model, stream=stream))
         sent = {"content-type": "application/json", "x-request-id": call_id, "authorization": "Bearer k"}
-        connection.request("POST", wire.path, data, {**sent, **(headers or {})})
+        connection.request("POST", wire.address(model, stream=stream), data, {**sent, **(headers or {})})
         answer = connection.getresponse()
         status = answer.status
         got = {name.lower(): value for name, value in answer.getheaders()}

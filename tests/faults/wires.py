@@ -6,6 +6,8 @@ import json
 from abc import ABC, abstractmethod
 from typing import Any
 
+from gateway.testing import RecordedRequest
+
 WORDS = ["The quick ", "brown fox ", "jumps — ", "跳过 ", "the 🦊 lazy ", "dog, and ", "then rests ", "in Köln."]
 TEXT = "".join(WORDS)
 HALF = len(WORDS) // 2
@@ -23,6 +25,22 @@ class Wire(ABC):
 
     name: str
     path: str
+    stream_type = "text/event-stream"
+    ends_with_reason = False
+    """Whether the end mark is what tells the reason: a stream without it was cut."""
+
+    def address(self, model: str, *, stream: bool) -> str:
+        """Where a caller asks for a model."""
+        return self.path
+
+    def asked(self, request: RecordedRequest) -> tuple[str, bool]:
+        """The model that a provider is asked for, and whether its answer is to be a stream."""
+        body = json.loads(request.body)
+        return body["model"], bool(body.get("stream"))
+
+    def payload(self, text: str) -> bytes:
+        """The JSON of one word's event."""
+        return self.word(text).partition(b"data: ")[2].rstrip()
 
     @abstractmethod
     def request(self, model: str, *, stream: bool) -> dict[str, Any]:

@@ -29,6 +29,7 @@ Verdict = Literal["carried", "adapted", "dropped", "refused", "lost", "unsaid"]
 TRAITS: dict[str, Traits] = {
     "anthropic_messages": traits_of("claude-sonnet-4-6"),
     "bedrock_invoke_anthropic": traits_of("claude-sonnet-4-6"),
+    "openai_chat": Traits(options={"web_search": True}),
 }
 _MARKER = re.compile(r"mk[a-z]*|[A-Za-z0-9+/]*mkAA")
 
@@ -47,6 +48,7 @@ SAID_ANYWAY = {
     r"choice: one tool: tools\[0\]\.functionDeclarations\[1\]": "a tool that may not be called is not told of",
     r"none: (reasoning(_effort)?|thinking|generationConfig)": "a target that does not think unless it is asked to",
     r"effort: output_config": "given up, and named, with the thinking",
+    r"summary shown: thinking\.display": "a target that shows a summary only where one is asked for is asked for it",
     r"web search at the provider: tools\[0\]\.name": "it has one name only",
     r"service tier: service_tier": "the standard tier is what a target without tiers gives anyway",
 }

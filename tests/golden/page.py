@@ -40,6 +40,10 @@ A row without a sign for a dialect is one that the dialect cannot say. Where dia
 pass as they are and nothing is dropped, so such columns are left out. The columns show formats at their best: models
 and providers that take less (a model without vision, a server without `tool_choice`) have more named as dropped; their
 pages say what. `gateway translate` ([how](translate.md)) shows any request at any target.
+
+How long a provider took, and under which number it was asked (Ollama's `…_duration`, Converse's `metrics`, Groq's
+`x_groq` and times, Cerebras' `time_info`, llama.cpp's `timings`, Z.ai's `request_id`), is no part of an answer: callers
+of the same format get it as it came, others do not, and it is not named.
 """
 
 CellOf = Callable[[Feature, str], Cell]

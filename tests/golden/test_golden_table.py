@@ -24,24 +24,6 @@ WIRES = list(wires())
 ANSWERING = [name for name in chat_formats() if any(name in row.said for row in REPLIES)]
 
 
-# What still goes missing unnamed, by wire format or by caller's dialect: rows. To be emptied, and never to grow.
-UNNAMED_IN_REQUESTS: dict[str, set[str]] = {
-    "cohere_chat": {"document of text", "JSON schema"},
-    "ollama_chat": {"document of text", "JSON schema"},
-    "openai_completions": {"failed result", "breakpoint with ttl", "name of a participant"},
-    "openai_responses": {"summary shown"},
-}
-UNNAMED_IN_REPLIES: dict[str, set[str]] = {
-    "openai_completions": {"service tier", "field that nobody knows"},
-    "openai_responses": {
-        "who may call (caller)",
-        "citation of a page",
-        "tokens written to the cache",
-        "field that nobody knows",
-    },
-}
-
-
 def test_there_are_formats_and_rows() -> None:
     assert {PLAIN, "anthropic_messages"} <= set(DIALECTS) <= set(callers())
     assert {PLAIN, "anthropic_messages"} <= set(WIRES)
@@ -53,7 +35,7 @@ def test_there_are_formats_and_rows() -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_no_feature_of_a_request_is_lost_in_silence(dialect: str, wire: str) -> None:
     source, target = callers()[dialect], wires()[wire]
-    rows = [row for row in REQUESTS if dialect in row.said and row.name not in UNNAMED_IN_REQUESTS.get(wire, ())]
+    rows = [row for row in REQUESTS if dialect in row.said]
     lost = [row.name for row in rows if request_cell(source, target, row).verdict == "lost"]
     assert not lost
 
@@ -66,7 +48,7 @@ def test_no_member_of_a_request_is_lost_in_silence(dialect: str, wire: str) -> N
     lost = {
         f"{row.name}: {path}"
         for row in REQUESTS
-        if dialect in row.said and row.name not in UNNAMED_IN_REQUESTS.get(wire, ())
+        if dialect in row.said
         for path in silent_losses(source, target, row.said[dialect].with_it)
         if not said_anyway(row.name, path)
     }
@@ -77,7 +59,7 @@ def test_no_member_of_a_request_is_lost_in_silence(dialect: str, wire: str) -> N
 @pytest.mark.parametrize("wire", ANSWERING)
 def test_no_feature_of_a_reply_is_lost_in_silence(dialect: str, wire: str) -> None:
     source, target = callers()[dialect], chat_formats()[wire]
-    rows = [row for row in REPLIES if wire in row.said and row.name not in UNNAMED_IN_REPLIES.get(dialect, ())]
+    rows = [row for row in REPLIES if wire in row.said]
     lost = [row.name for row in rows if reply_cell(source, target, row).verdict == "lost"]
     assert not lost
 
@@ -89,7 +71,7 @@ def test_no_member_of_a_reply_is_lost_in_silence(dialect: str, wire: str) -> Non
     lost = {
         f"{row.name}: {path}"
         for row in REPLIES
-        if wire in row.said and row.name not in UNNAMED_IN_REPLIES.get(dialect, ())
+        if wire in row.said
         for path in silent_reply_losses(source, target, row.said[wire].with_it)
         if not said_anyway(row.name, path.partition(" ")[0])
     }

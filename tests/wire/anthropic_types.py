@@ -24,6 +24,11 @@ def check_message(message: dict[str, Any]) -> None:
     _check(_MESSAGE, message)
 
 
+def check_model(model: dict[str, Any]) -> None:
+    """A model of a list."""
+    TypeAdapter(types.ModelInfo).validate_python(model)
+
+
 def check_stream_events(body: bytes) -> list[dict[str, Any]]:
     """A stream that we wrote: every event's type, the names of events, and the order that Anthropic promises."""
     found: list[dict[str, Any]] = []

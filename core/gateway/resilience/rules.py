@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-
 EAGER = 1.0
 """How long an open circuit rests where no other target can answer: then it is probed before its time."""
 

@@ -210,9 +210,10 @@ class Http1Cycle:
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         pieces = [STATUS_LINES[status]]
+        lines = 2 + len(headers)
         framed = False
         for name, value in headers:
-            pieces.append(b"%b: %b\r\n" % (name, value))
+            pieces += (name, b": ", value, b"\r\n")
             if name == b"content-length":
                 framed = True
         if status in (204, 304):
@@ -221,18 +222,21 @@ class Http1Cycle:
             if self.scope["http_version"] == "1.1":
                 self._chunked = not self._mute
                 pieces.append(b"transfer-encoding: chunked\r\n")
+                lines += 1
             else:
                 # An HTTP/1.0 client knows the end of an answer without a length by the end of the connection.
                 self.close = True
         if self.close or not self.complete or self._connection.server.draining:
             self.close = True
             pieces.append(b"connection: close\r\n")
+            lines += 1
         elif self.scope["http_version"] == "1.0":
             pieces.append(b"connection: keep-alive\r\n")
+            lines += 1
         pieces.append(b"\r\n")
         head = b"".join(pieces)
-        # Each piece ends its line once: another line end in a value would begin a header, or a body, of its own.
-        if head.count(b"\n") != len(pieces) or head.count(b"\r") != len(pieces) or b"\0" in head:
+        # Every line ends once: another line end in a value would begin a header, or a body, of its own.
+        if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
             raise ValueError("a response header holds a line end or NUL")
         self._head = head
         self.started = True

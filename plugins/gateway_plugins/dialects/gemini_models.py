@@ -86,10 +86,13 @@ class GeminiModels:
             raise InvalidRequest("pageToken is none that was given here.", param="pageToken") from None
 
     def _described(self, name: str) -> dict[str, Any]:
+        window, longest = self.gateway.sizes(name)
+        sizes = {"inputTokenLimit": window, "outputTokenLimit": longest}
         return {
             "name": f"models/{name}",
             "version": "001",
             "displayName": name,
+            **{key: value for key, value in sizes.items() if value is not None},
             "supportedGenerationMethods": self._methods(name),
         }
 

@@ -90,7 +90,9 @@ class Models:
 
     def _anthropic(self, name: str) -> dict[str, Any]:
         created = datetime.fromtimestamp(self.gateway.created, UTC).isoformat().replace("+00:00", "Z")
-        return {"type": "model", "id": name, "display_name": name, "created_at": created}
+        window, longest = self.gateway.sizes(name)
+        known = {"max_input_tokens": window, "max_tokens": longest, "lifecycle": "active"}
+        return {"type": "model", "id": name, "display_name": name, "created_at": created, **known}
 
     def _page(self, names: list[str], query: bytes) -> dict[str, Any]:
         """One page: behind ``after_id``, or the one in front of ``before_id``."""

@@ -64,7 +64,7 @@ def read_block(value: Any, path: str) -> Part:
 
 def _read_text(fields: Fields) -> Part:
     part = Text(text=fields.required_text("text"))
-    citations = fields.array("citations")
+    citations = fields.objects("citations")
     if citations:
         part.citations = citations
     return part

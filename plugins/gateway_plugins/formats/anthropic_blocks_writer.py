@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.protocol import Media, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
+from gateway_plugins.formats.anthropic_carrier import own_citations
 from gateway_plugins.formats.anthropic_fields import NAME, Outgoing
 from gateway_plugins.formats.custom_tools import CUSTOM_INPUT
 from gateway_plugins.formats.json_fields import BAD_JSON
@@ -115,8 +116,9 @@ class BlockWriter:
     def _text(self, part: Text, path: str) -> dict[str, Any] | None:
         if self._to.own:
             block: dict[str, Any] = {"type": "text", "text": part.text}
-            if part.citations:
-                block["citations"] = part.citations
+            citations = own_citations(part.citations)
+            if citations:
+                block["citations"] = citations
             return block
         if part.citations:
             self._to.lose(f"{path}.citations", "citations of another provider cannot be given back")

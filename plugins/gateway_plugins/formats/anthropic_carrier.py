@@ -2,7 +2,8 @@
 
 A client of this dialect sends thinking blocks back unchanged. Where the model behind it is not Anthropic's, what lets
 its thinking be replayed (a signature, encrypted data, an id, and whose they are) travels as the block's ``signature``,
-or as the ``data`` of a redacted block, behind a mark of our own. Nothing with that mark may reach Anthropic.
+or as the ``data`` of a redacted block, behind a mark of our own. Nothing with that mark may reach Anthropic, nor may a
+citation of another provider's that has it for its ``encrypted_index``.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def without_carried(messages: Any) -> Any:
     kept: list[Any] = []
     for message in messages:
         content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, list) and any(map(_is_carried, content)):
-            left = [block for block in content if not _is_carried(block)]
+        if isinstance(content, list) and any(_is_carried(block) or _cites(block) for block in content):
+            left = [_uncited(block) if _cites(block) else block for block in content if not _is_carried(block)]
             if left:
                 kept.append({**message, "content": left})
         else:
@@ -98,6 +99,28 @@ def _is_carried(block: Any) -> bool:
     if not isinstance(block, dict) or block.get("type") not in ("thinking", "redacted_thinking"):
         return False
     return any(isinstance(block.get(key), str) and block[key].startswith(MARK) for key in ("signature", "data"))
+
+
+def own_citations(citations: list[Any]) -> list[Any]:
+    """The citations that Anthropic itself gave."""
+    return [item for item in citations if not _is_ours(item)]
+
+
+def _is_ours(citation: Any) -> bool:
+    index = citation.get("encrypted_index") if isinstance(citation, dict) else None
+    return isinstance(index, str) and index.startswith(MARK)
+
+
+def _cites(block: Any) -> bool:
+    """Whether a block of text has citations of another provider."""
+    citations = block.get("citations") if isinstance(block, dict) and block.get("type") == "text" else None
+    return isinstance(citations, list) and any(map(_is_ours, citations))
+
+
+def _uncited(block: dict[str, Any]) -> dict[str, Any]:
+    left = own_citations(block["citations"])
+    rest = {key: value for key, value in block.items() if key != "citations"}
+    return {**rest, "citations": left} if left else rest
 
 
 def _pack(carried: _Carried) -> str:

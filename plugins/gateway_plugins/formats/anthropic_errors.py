@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
 from gateway.protocol import ErrorEvent
+from gateway.retry_after import retry_after
 from gateway_plugins.formats.json_fields import BAD_JSON
 
-MAX_RETRY_AFTER = 3600.0
-"""Seconds; a provider that asks for more is believed no further."""
 _KINDS: dict[str, Kind] = {
     "invalid_request_error": "invalid_request",
     "authentication_error": "authentication",
@@ -76,7 +74,6 @@ _TOO_LONG = "prompt is too long"
 
 def read_error(status: int, headers: dict[str, str], body: bytes) -> UpstreamRejected:
     """A provider's error answer; never raises, whatever the body is."""
-    retry_after = _retry_after(headers)
     try:
         value = msgspec.json.decode(body)
     except BAD_JSON:
@@ -84,10 +81,10 @@ def read_error(status: int, headers: dict[str, str], body: bytes) -> UpstreamRej
     error = value.get("error") if isinstance(value, dict) else None
     if isinstance(error, str):
         error = {"message": error}
-    return rejected(error if isinstance(error, dict) else {}, status=status, retry_after=retry_after)
+    return rejected(error if isinstance(error, dict) else {}, status=status, wait=retry_after(headers))
 
 
-def rejected(error: dict[str, Any], *, status: int | None = None, retry_after: float | None = None) -> UpstreamRejected:
+def rejected(error: dict[str, Any], *, status: int | None = None, wait: float | None = None) -> UpstreamRejected:
     """The error of an ``error`` object; without a status of its own it has that of its kind."""
     message = error.get("message")
     if not isinstance(message, str) or not message:
@@ -103,7 +100,7 @@ def rejected(error: dict[str, Any], *, status: int | None = None, retry_after: f
         kind=kind,
         code=code if isinstance(code, str) else None,
         param=found.group(1) if found is not None and kind == "invalid_request" else None,
-        retry_after=retry_after,
+        retry_after=wait,
     )
 
 
@@ -120,34 +117,6 @@ def _kind(word: str, message: str, status: int | None) -> Kind:
             if pattern.search(message) and not (kind == "rate_limit" and better == "context_length"):
                 return better
     return kind
-
-
-def _retry_after(headers: dict[str, str]) -> float | None:
-    """Seconds to wait: ``retry-after-ms``, or ``retry-after`` in seconds, or as a date beside the answer's own."""
-    value = headers.get("retry-after-ms")
-    if value is not None:
-        seconds = _number(value)
-        if seconds is not None:
-            return min(seconds / 1000, MAX_RETRY_AFTER)
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    seconds = _number(value)
-    if seconds is not None:
-        return min(seconds, MAX_RETRY_AFTER)
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None
-    return min(max(0.0, wait.total_seconds()), MAX_RETRY_AFTER)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
 
 
 def error_event(error: Any) -> ErrorEvent:

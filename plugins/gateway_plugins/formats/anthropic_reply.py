@@ -12,6 +12,7 @@ from gateway.format import Dropped, ReplyFacts
 from gateway.protocol import ChatReply, Choice, Opaque, Part, Refusal, Text, Thinking, ToolCall, Usage
 from gateway_plugins.formats.anthropic_blocks_reader import read_content
 from gateway_plugins.formats.anthropic_carrier import carried_call_signature, carried_thinking
+from gateway_plugins.formats.anthropic_citations import write_citation
 from gateway_plugins.formats.anthropic_errors import rejected
 from gateway_plugins.formats.anthropic_fields import NAME
 from gateway_plugins.formats.anthropic_usage import read_stop, read_usage, write_stop, write_usage
@@ -19,8 +20,6 @@ from gateway_plugins.formats.custom_tools import CUSTOM_INPUT
 from gateway_plugins.formats.json_fields import BAD_JSON
 
 _KNOWN = frozenset(("id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"))
-CITATIONS = "Anthropic's citations point into what it was given"
-"""Why another provider's citations have no place in a message."""
 LATE = frozenset(("stop_details", "container", "context_management"))
 """What belongs to the end of an answer: a stream has it in its ``message_delta``."""
 
@@ -162,7 +161,8 @@ def _write_text(part: Text | Refusal, path: str, dropped: Dropped, *, own: bool)
         if own:
             block["citations"] = part.citations
         else:
-            dropped.add(f"{path}.citations", CITATIONS)
+            found = [write_citation(item, f"{path}.citations", dropped) for item in part.citations]
+            block.update({"citations": cited} if (cited := [item for item in found if item is not None]) else {})
     return [block] if own or part.text else []
 
 

@@ -102,12 +102,12 @@ class MessagesStreamReader(StreamReader):
             raise UpstreamProtocolError("The provider's stream holds an event that is not valid JSON.") from None
         if not isinstance(value, dict):
             raise UpstreamProtocolError("The provider's stream holds an event that is no object.")
-        handler = _HANDLERS.get(value.get("type", event.event))
+        handler = _HANDLERS.get(_text(value.get("type", event.event)))
         if handler is not None:
             handler(self, value, out)
 
     def _block_stop(self, value: dict[str, Any], out: list[Event]) -> None:
-        block = self._blocks.pop(value.get("index"), None)
+        block = self._blocks.pop(_index(value), None)
         if block is not None:
             _stop(block, out)
 
@@ -140,27 +140,27 @@ class MessagesStreamReader(StreamReader):
         raw = value.get("content_block")
         if not self._started or not isinstance(raw, dict):
             raise UpstreamProtocolError("The provider's stream holds a content block without a message or a type.")
-        index = value.get("index")
+        index = _index(value)
         left = self._blocks.pop(index, None)
         if left is not None:
             _stop(left, out)
         content, deltas = _opened(raw)
         block = self._blocks[index] = _Block(self._parts, content)
         self._parts += 1
-        if block.call:
-            if raw.get("input"):
-                block.first = _json(raw["input"])
+        if block.call and raw.get("input"):
+            block.first = _json(raw["input"])
         out.append(PartStart(part=block.part, content=content))
         out += [PartDelta(part=block.part, kind=kind, value=text) for kind, text in deltas]
-        for citation in raw.get("citations") or () if isinstance(content, Text) else ():
-            out.append(PartDelta(part=block.part, kind="citation", data=citation))
+        cited = raw.get("citations") if isinstance(content, Text) else None
+        found = [item for item in cited if isinstance(item, dict)] if isinstance(cited, list) else []
+        out += [PartDelta(part=block.part, kind="citation", data=item) for item in found]
 
     def _delta(self, value: dict[str, Any], out: list[Event]) -> None:
-        block = self._blocks.get(value.get("index"))
+        block = self._blocks.get(_index(value))
         delta = value.get("delta")
         if block is None or not isinstance(delta, dict):
             raise UpstreamProtocolError("The provider's stream holds a delta without its content block.")
-        known = None if block.opaque else _DELTA_KINDS.get(delta.get("type"))
+        known = None if block.opaque else _DELTA_KINDS.get(_text(delta.get("type")))
         if known is not None:
             kind, key = known
             text = delta.get(key)
@@ -241,6 +241,12 @@ def _stop(block: _Block, out: list[Event]) -> None:
     if block.call and not block.said:
         out.append(PartDelta(part=block.part, kind="arguments", value=block.first))
     out.append(PartStop(part=block.part, extra={DELTAS: block.novel} if block.novel else {}))
+
+
+def _index(value: dict[str, Any]) -> int | None:
+    """The block that an event is of; None where it does not say so in a number."""
+    index = value.get("index")
+    return index if isinstance(index, int) else None
 
 
 def _json(value: Any) -> str:

@@ -34,8 +34,9 @@ from gateway.protocol import (
 from gateway.sse import encode_event
 from gateway_plugins.formats import anthropic_errors
 from gateway_plugins.formats.anthropic_carrier import carried_call_signature
+from gateway_plugins.formats.anthropic_citations import CITATIONS, write_citation
 from gateway_plugins.formats.anthropic_fields import NAME
-from gateway_plugins.formats.anthropic_reply import CITATIONS, thinking_block, uncounted, unsaid_of
+from gateway_plugins.formats.anthropic_reply import thinking_block, uncounted, unsaid_of
 from gateway_plugins.formats.anthropic_stream import DELTAS
 from gateway_plugins.formats.anthropic_usage import restore, write_counts, write_stop, write_usage
 from gateway_plugins.formats.custom_tools import CUSTOM_INPUT
@@ -238,10 +239,12 @@ class MessagesStreamWriter(StreamWriter):
         elif kind == "thinking":
             said = {"type": "thinking_delta", "thinking": value}
         elif kind == "citation":
+            cited = delta.data
             if not self._own:
-                self._dropped.add(f"{block.path}.citations", CITATIONS)
+                cited = write_citation(cited or {}, f"{block.path}.citations", self._dropped)
+            if cited is None:
                 return
-            said = {"type": "citations_delta", "citation": delta.data}
+            said = {"type": "citations_delta", "citation": cited}
             value = "said"
         elif kind == "signature" and isinstance(block.content, Thinking) and block.content.origin == NAME:
             said = {"type": "signature_delta", "signature": value}

@@ -102,6 +102,8 @@ def _write_foreign(tool: Tool, path: str, to: Outgoing) -> dict[str, Any] | None
             written["user_location"] = {"type": "approximate", **place}
         elif key == "filters" and isinstance(value, dict) and value.keys() == {"allowed_domains"}:
             written.update(value)
+        elif key == "excludeDomains":
+            written["blocked_domains"] = value
         elif value not in (None, "medium"):
             to.lose(f"{path}.{key}", "Anthropic's web search has no such setting")
     return written

@@ -21,6 +21,7 @@ from typing import Any
 
 from gateway.errors import UpstreamProtocolError
 from gateway.protocol import FinishReason, Part, Refusal, ToolCall, Usage
+from gateway_plugins.formats.json_fields import count_of
 
 _READ: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -107,8 +108,7 @@ def read_usage(value: Any) -> Usage | None:
 
 
 def _count(holder: Any, key: str) -> int:
-    found = holder.get(key) if isinstance(holder, dict) else None
-    return max(0, found) if isinstance(found, int) else 0
+    return count_of(holder.get(key)) if isinstance(holder, dict) else 0
 
 
 def _keep(rest: dict[str, Any], key: str, taken: tuple[str, ...]) -> None:

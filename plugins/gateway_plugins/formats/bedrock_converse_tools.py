@@ -35,7 +35,7 @@ def write_tools(out: dict[str, Any], request: ChatRequest, to: Outgoing, convers
         tools = [_declared(name) for name in conversation.names or ("unknown",)]
         to.lose("tools", "Converse wants the tools that a conversation has called: declared by their names alone")
     if tools:
-        out["toolConfig"] = {"tools": tools, **_chosen(request, to)}
+        out["toolConfig"] = {"tools": tools, **_chosen(out, request, to)}
     elif forces(choice):
         to.lose("tool_choice", "there is no tool that could be called")
 
@@ -48,14 +48,20 @@ def _none(request: ChatRequest, to: Outgoing) -> None:
         to.lose("tool_choice", "the model takes no tools")
 
 
-def _chosen(request: ChatRequest, to: Outgoing) -> dict[str, Any]:
-    if request.parallel_tool_calls is False:
-        to.lose("parallel_tool_calls", "Converse cannot hold a model to one call at a time")
+def _chosen(out: dict[str, Any], request: ChatRequest, to: Outgoing) -> dict[str, Any]:
     choice = request.tool_choice
-    if choice is None:
-        return {}
-    to.lose_extra(choice.extra, "tool_choice")
-    written = _choice(choice, to)
+    written = None
+    if choice is not None:
+        to.lose_extra(choice.extra, "tool_choice")
+        written = _choice(choice, to)
+    if request.parallel_tool_calls is False:
+        if to.options.get("family") == ANTHROPIC and (choice is None or choice.mode != "none"):
+            # Bedrock refuses a choice that is said in both places, so here all of it is said as Anthropic says it.
+            ((kind, named),) = (written or {"auto": {}}).items()
+            said = {"type": kind, **named, "disable_parallel_tool_use": True}
+            out.setdefault("additionalModelRequestFields", {})["tool_choice"] = said
+            return {}
+        to.lose("parallel_tool_calls", "Converse cannot hold the model to one call at a time")
     return {} if written is None else {"toolChoice": written}
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.errors import Kind, UpstreamRejected
 from gateway.protocol import ErrorEvent
+from gateway.retry_after import retry_after
 from gateway_plugins.formats.aws_event_stream import EventMessage
 
 # The name in lower case, without its ending → kind and the status that the name stands for.
@@ -96,7 +97,7 @@ def read_error(status: int, headers: dict[str, str], body: bytes) -> UpstreamRej
     value = value if isinstance(value, dict) else {}
     # x-amzn-errortype: ValidationException:http://internal.amazon.com/coral/com.amazon.bedrock/
     word = headers.get("x-amzn-errortype") or _text(value.get("__type")) or _text(value.get("code"))
-    return _rejected(word, value, status, _seconds(headers))
+    return _rejected(word, value, status, retry_after(headers))
 
 
 def error_event(message: EventMessage) -> ErrorEvent:
@@ -112,7 +113,7 @@ def error_event(message: EventMessage) -> ErrorEvent:
     return ErrorEvent(kind=found.kind, message=found.message, code=found.code, status=found.status, data=value)
 
 
-def _rejected(word: str, value: dict[str, Any], status: int | None, retry_after: float | None) -> UpstreamRejected:
+def _rejected(word: str, value: dict[str, Any], status: int | None, wait: float | None) -> UpstreamRejected:
     name = word.partition(":")[0].rpartition("#")[2]
     kind, usual = _NAMES.get(_plain(name), (None, 500))
     if kind is None:
@@ -131,7 +132,7 @@ def _rejected(word: str, value: dict[str, Any], status: int | None, retry_after:
         # The model failed, not the request: as good as a failure of the server, which may pass.
         original = value.get("originalStatusCode")
         status = original if isinstance(original, int) and 500 <= original < 600 else 502
-    return UpstreamRejected(message, status=status, kind=kind, code=name or None, retry_after=retry_after)
+    return UpstreamRejected(message, status=status, kind=kind, code=name or None, retry_after=wait)
 
 
 def _plain(name: str) -> str:
@@ -139,14 +140,6 @@ def _plain(name: str) -> str:
     if name in _NAMES:
         return name
     return next((name[: -len(ending)] for ending in _ENDINGS if name.endswith(ending)), name)
-
-
-def _seconds(headers: dict[str, str]) -> float | None:
-    try:
-        value = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
 
 
 def _text(value: Any) -> str:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.protocol import FinishReason, Usage
+from gateway_plugins.formats.json_fields import count_of
 
 _READ: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -80,5 +81,4 @@ def read_usage(value: Any) -> Usage | None:
 
 
 def _count(holder: dict[str, Any], key: str) -> int:
-    found = holder.get(key)
-    return max(0, found) if isinstance(found, int) and not isinstance(found, bool) else 0
+    return count_of(holder.get(key))

@@ -10,6 +10,7 @@ import msgspec
 from gateway.errors import UpstreamProtocolError, UpstreamRejected
 from gateway.protocol import Usage
 from gateway_plugins.formats import openai_errors
+from gateway_plugins.formats.json_fields import count_of
 
 BAD_JSON = openai_errors.BAD_JSON
 
@@ -51,7 +52,7 @@ def read_usage(value: Any) -> Usage | None:
 
 def number(value: Any) -> int:
     """A count, which Cohere may send as a float; 0 for what is none."""
-    return max(0, int(value)) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    return count_of(value)
 
 
 def decoded(body: bytes, what: str) -> dict[str, Any]:

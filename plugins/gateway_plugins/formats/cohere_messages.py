@@ -8,6 +8,7 @@ from gateway.format import Dropped
 from gateway.protocol import Media, Message, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from gateway_plugins.formats.custom_tools import wrapped
 from gateway_plugins.formats.openai_chat_media import url_of
+from gateway_plugins.formats.text_documents import text_of
 
 NAME = "cohere_chat"
 """The format's name: the ``origin`` of what it read."""
@@ -62,10 +63,11 @@ def _part(part: Part, path: str, dropped: Dropped) -> dict[str, Any] | None:
     for key in part.extra:
         dropped.add(f"{path}.{key}", "Cohere has no such field")
     if isinstance(part, Text | Refusal):
+        if isinstance(part, Text) and part.citations:
+            dropped.add(f"{path}.citations", "Cohere reads citations of its own kind only")
         return {"type": "text", "text": part.text}
-    if isinstance(part, Media) and part.text is not None:
-        # A document of plain text is text; its title is put where the model sees it.
-        return {"type": "text", "text": f"{part.name}\n\n{part.text}" if part.name else part.text}
+    if isinstance(part, Media) and (text := text_of(part)) is not None:
+        return {"type": "text", "text": text}
     if isinstance(part, Media) and part.kind == "image" and part.file_id is None:
         image: dict[str, Any] = {"url": url_of(part)}
         if part.detail is not None:
@@ -126,11 +128,9 @@ def _assistant(message: Message, path: str, dropped: Dropped, *, own: bool, thin
 
 def _said(part: Part, path: str, out: dict[str, Any], dropped: Dropped, *, own: bool) -> list[dict[str, Any]]:
     """A text of the assistant's, its citations put into ``out``."""
-    if isinstance(part, Text) and part.citations:
-        if own:
-            out.setdefault("citations", []).extend(part.citations)
-        else:
-            dropped.add(f"{path}.citations", "Cohere reads citations of its own kind only")
+    if own and isinstance(part, Text) and part.citations:
+        out.setdefault("citations", []).extend(part.citations)
+        part = Text(text=part.text, cache_control=part.cache_control, extra=part.extra)
     one = _part(part, path, dropped)
     if one is None or one["type"] == "text":
         return [] if one is None else [one]

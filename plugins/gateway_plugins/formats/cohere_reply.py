@@ -113,7 +113,7 @@ def _cite(left: dict[str, Any], at_index: dict[int, Part]) -> None:
         text = at_index.get(index) if isinstance(index, int) else None
         if not isinstance(text, Text):
             text = texts[-1] if texts else None
-        if text is None or kind in ("PLAN", "THINKING_CONTENT"):
+        if text is None or not isinstance(citation, dict) or kind in ("PLAN", "THINKING_CONTENT"):
             others.append(citation)
         else:
             text.citations = [*text.citations, citation]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
 from gateway.protocol import ErrorEvent
+from gateway.retry_after import retry_after
 from gateway_plugins.formats.json_fields import BAD_JSON
 
 _KINDS: dict[str, Kind] = {
@@ -89,7 +89,6 @@ _WORDS: dict[str, str] = {
     "cancelled": "CANCELLED",
 }
 _TYPE = "type.googleapis.com/google.rpc."
-_LONGEST_WAIT = 3600.0
 
 
 def read_error(status: int, headers: dict[str, str], body: bytes) -> UpstreamRejected:
@@ -104,10 +103,10 @@ def read_error(status: int, headers: dict[str, str], body: bytes) -> UpstreamRej
     error = value.get("error") if isinstance(value, dict) else None
     if isinstance(error, str):
         error = {"message": error}
-    return rejected(error if isinstance(error, dict) else {}, status=status, retry_after=_retry_after(headers))
+    return rejected(error if isinstance(error, dict) else {}, status=status, wait=retry_after(headers))
 
 
-def rejected(error: dict[str, Any], *, status: int | None = None, retry_after: float | None = None) -> UpstreamRejected:
+def rejected(error: dict[str, Any], *, status: int | None = None, wait: float | None = None) -> UpstreamRejected:
     """The error of an ``error`` object; without an HTTP status of its own it has the one that it names."""
     message = error.get("message")
     if not isinstance(message, str) or not message:
@@ -129,7 +128,7 @@ def rejected(error: dict[str, Any], *, status: int | None = None, retry_after: f
         kind=kind,
         code=_reason(details) or (word or None),
         param=_field(details),
-        retry_after=_delay(details) if retry_after is None else retry_after,
+        retry_after=retry_after({}, msgspec.json.encode(details).decode()) if wait is None else wait,
     )
 
 
@@ -164,40 +163,6 @@ def _field(details: list[dict[str, Any]]) -> str | None:
                 found: str = violation["field"]
                 return found
     return None
-
-
-def _delay(details: list[dict[str, Any]]) -> float | None:
-    """The wait in a RetryInfo, such as ``"34.5s"``."""
-    for item in details:
-        text = item.get("retryDelay")
-        if isinstance(text, str) and text.endswith("s"):
-            return _number(text[:-1])
-    return None
-
-
-def _retry_after(headers: dict[str, str]) -> float | None:
-    """Seconds to wait: ``retry-after-ms``, or ``retry-after`` in seconds, or as a date beside the answer's own."""
-    if (value := headers.get("retry-after-ms")) is not None and (seconds := _number(value)) is not None:
-        return seconds / 1000
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    seconds = _number(value)
-    if seconds is not None:
-        return seconds
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None
-    return min(max(0.0, wait.total_seconds()), _LONGEST_WAIT)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return min(value, _LONGEST_WAIT) if value >= 0 else None
 
 
 def error_event(error: Any) -> ErrorEvent:

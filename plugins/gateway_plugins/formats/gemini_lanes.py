@@ -41,6 +41,8 @@ class _Embeddings(Passthrough):
     def request(self, call: Call, target: Target) -> bytes:
         """The contents as they came, each under the target's name."""
         value = _decoded(call)
+        if "requests" not in value and value.get("content") is None:
+            raise InvalidRequest("'content' is missing.", param="content")
         items = value.get("requests", [value])
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise InvalidRequest("'requests' must be an array of objects.", param="requests")

@@ -1,10 +1,14 @@
-"""What Google's models take, by their names: https://ai.google.dev/gemini-api/docs/thinking and /thought-signatures."""
+"""What Google's models take: the catalogue's facts, and rules by their names for what no list tells.
+
+Those are of https://ai.google.dev/gemini-api/docs/thinking and https://ai.google.dev/gemini-api/docs/thought-signatures.
+"""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from typing import Any
 
+from gateway.catalogue import UNKNOWN, ModelInfo
 from gateway.format import Traits
 
 _RISING = ("minimal", "low", "medium", "high")
@@ -48,6 +52,21 @@ def options_of(model: str) -> dict[str, Any]:
     return next((options for pattern, options in _FAMILIES if fnmatchcase(bare, pattern)), {})
 
 
-def traits_of(model: str, **more: Any) -> Traits:
-    """The traits for a model's name; ``more`` are options of the provider's."""
-    return Traits(options={**options_of(model), **more})
+def traits_of(model: str, info: ModelInfo = UNKNOWN, **more: Any) -> Traits:
+    """The traits of a model, by the catalogue's ``info`` and by its name; ``more`` are options of the provider's."""
+    options = options_of(info.name if info.known and not options_of(model) else model)
+    if info.max_output is not None:
+        options = {**options, "max_output": info.max_output}
+    if info.efforts and options.get("thinking") != "budget":
+        levels = [word for word in info.efforts if word != "none"]
+        options = {**options, "thinking": "level", "levels": levels, "can_stop": "none" in info.efforts}
+    if info.reasoning is False:
+        options = {**options, "thinking": "none"}
+    unsupported: dict[str, str] = {}
+    if info.tools is False:
+        unsupported |= dict.fromkeys(("tools", "tool_choice"), "the model takes no tools")
+    if info.structured_output is False:
+        unsupported["response_format"] = "the model takes no response format"
+    if info.sampling is False:
+        unsupported |= dict.fromkeys(("temperature", "top_p", "top_k"), "the model does not take it")
+    return Traits(options={**options, **more}, unsupported=unsupported)

@@ -29,6 +29,7 @@ def read_part(value: Any, path: str, call_id: Callable[[str, str], str]) -> tupl
     ``call_id`` gives an id to a call of that name and arguments that came without one.
     """
     fields = Fields(value, path)
+    fields.rest = fields.left()  # a kind of part that is null is not this part's kind
     whole = dict(fields.rest)
     signature = fields.text("thoughtSignature")
     thought = fields.flag("thought")

@@ -89,7 +89,7 @@ def _write_own(config: dict[str, Any], reasoning: Reasoning) -> None:
 def _write_off(out: dict[str, Any], to: Outgoing, field: str) -> None:
     """No thinking; a model that cannot stop is held to its least."""
     levels = to.options.get("levels")
-    if levels:
+    if levels and to.options.get("can_stop") is not True:
         out["thinkingLevel"] = levels[0].upper()
         to.lose(field, f"the model always thinks: sent as level {levels[0]}")
     elif to.options.get("can_stop") is False:

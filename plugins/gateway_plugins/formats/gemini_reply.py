@@ -24,7 +24,7 @@ from gateway_plugins.formats.gemini_usage import (
     read_tier,
     read_usage,
 )
-from gateway_plugins.formats.json_fields import BAD_JSON
+from gateway_plugins.formats.json_fields import BAD_JSON, index_of
 
 _KNOWN = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId"))
 _CANDIDATE = frozenset(("content", "finishReason", "index"))
@@ -79,7 +79,7 @@ def _read_candidate(value: Any, at: int, call_id: Callable[[str, str], str]) -> 
     if not isinstance(value, dict):
         raise UpstreamProtocolError("The provider's answer has a candidate that is no object.")
     index = value.get("index", at)
-    choice = Choice(index=index if isinstance(index, int) else at)
+    choice = Choice(index=index_of(index, at))
     for place, item in enumerate(parts_of(value)):
         choice.content += read_reply_part(item, f"candidates[{at}].content.parts[{place}]", call_id)
     texts = [part for part in choice.content if isinstance(part, Text)]
@@ -167,7 +167,7 @@ def folded(chunks: list[Any]) -> dict[str, Any]:
             if not isinstance(candidate, dict):
                 raise UpstreamProtocolError("The provider's answer has a candidate that is no object.")
             index = candidate.get("index", at)
-            there = candidates.setdefault(index if isinstance(index, int) else at, {})
+            there = candidates.setdefault(index_of(index, at), {})
             parts = parts_of(there)
             for part in parts_of(candidate):
                 if parts and _goes_on(parts[-1], part):

@@ -15,6 +15,7 @@ from gateway_plugins.formats.gemini_tools import read_tool_config, read_tools
 
 _JSON = "application/json"
 _ROLES = ("user", "model", "function", "tool")
+_RESULT = ("functionResponse", "function_response")
 
 
 def read_request(body: bytes) -> ChatRequest:
@@ -117,7 +118,7 @@ class _Conversation:
         first = len(self._messages)
         for index, item in enumerate(fields.items("parts")):
             path = f"{fields.at('parts')}[{index}]"
-            is_answer = isinstance(item, dict) and ("functionResponse" in item or "function_response" in item)
+            is_answer = isinstance(item, dict) and any(item.get(key) is not None for key in _RESULT)
             message = self._messages[-1] if len(self._messages) > first else None
             wanted = "tool" if is_answer else "user"
             if message is None or message.role != wanted:

@@ -50,9 +50,10 @@ def write_request(request: ChatRequest, traits: Traits, dropped: Dropped) -> byt
 
     ``traits.options``, for requests of another format (our own go out as they came in): ``thinking`` (``level``,
     ``budget`` or ``none``), ``levels`` (the words of ``thinkingLevel``, rising), ``budgets`` (the least and the most),
-    ``can_stop`` (False: it always thinks), ``signatures`` (calls need one), ``result_media`` (tool results hold
-    media), ``mixed_tools`` (server-side tools beside functions), ``json_with_tools``, ``system`` (False: no system
-    instruction), ``labels`` (metadata is taken), ``tiers`` (False: no service tier), ``vertex``.
+    ``can_stop`` (False: it always thinks; True: though it knows levels), ``max_output`` (the most tokens of an answer),
+    ``signatures`` (calls need one), ``result_media`` (tool results hold media), ``mixed_tools`` (server-side tools
+    beside functions), ``json_with_tools``, ``system`` (False: no system instruction), ``labels`` (metadata is taken),
+    ``tiers`` (False: no service tier), ``vertex``.
     """
     return msgspec.json.encode(written(request, traits, dropped))
 
@@ -112,15 +113,22 @@ def _write_messages(out: dict[str, Any], request: ChatRequest, to: Outgoing) -> 
         parts = writer.write(message.content, path, role, message.spelling)  # type: ignore[arg-type] # of the two
         _add(contents, role, parts, message, path, to)
     if not to.own:
-        if system and (not contents or to.options.get("system") is False):
-            for path in systems:
-                to.lose(f"{path}.role", "sent as the user's: Gemini wants a user turn, or takes no system instruction")
-            _say_first(contents, system)
-        elif system:
-            out["systemInstruction"] = {"parts": system}
-        if not contents:
-            raise InvalidRequest("At least one message with content is required.", param="messages")
+        _place_system(out, contents, system, systems, to)
     out["contents"] = contents
+
+
+def _place_system(
+    out: dict[str, Any], contents: list[dict[str, Any]], system: Parts, paths: list[str], to: Outgoing
+) -> None:
+    """The system's words by themselves, or where that cannot be, in front of the user's."""
+    if system and (not contents or to.options.get("system") is False):
+        for path in paths:
+            to.lose(f"{path}.role", "sent as the user's: Gemini wants a user turn, or takes no system instruction")
+        _say_first(contents, system)
+    elif system:
+        out["systemInstruction"] = {"parts": system}
+    if not contents:
+        raise InvalidRequest("At least one message with content is required.", param="messages")
 
 
 def _write_own_system(out: dict[str, Any], parts: Parts, message: Message) -> None:
@@ -162,6 +170,10 @@ def _config(request: ChatRequest, to: Outgoing) -> dict[str, Any]:
             config[name] = value
     stops = request.stop
     if not to.own:
+        most = to.options.get("max_output")
+        if most is not None and request.max_tokens is not None and request.max_tokens > most:
+            config["maxOutputTokens"] = most
+            to.lose("max_tokens", f"sent as {most}, the most that the model can say")
         if request.top_logprobs is not None and not request.logprobs:
             del config["logprobs"]
             to.lose("top_logprobs", "logprobs are not asked for")

@@ -42,7 +42,7 @@ from gateway_plugins.formats.gemini_reply import (
     text_of,
 )
 from gateway_plugins.formats.gemini_usage import finish_word, read_finish, read_logprobs, read_tier, read_usage
-from gateway_plugins.formats.json_fields import BAD_JSON
+from gateway_plugins.formats.json_fields import BAD_JSON, index_of
 
 _decode = msgspec.json.decode
 _EVERY_TIME = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId", "createTime"))
@@ -121,8 +121,7 @@ class GeminiStreamReader(StreamReader):
         for at, candidate in enumerate(value.get("candidates") or ()):
             if not isinstance(candidate, dict):
                 raise UpstreamProtocolError("The provider's stream has a candidate that is no object.")
-            index = candidate.get("index", at)
-            index = index if isinstance(index, int) else at
+            index = index_of(candidate.get("index"), at)
             there = self._candidates.get(index)
             if there is None:
                 there = self._candidates[index] = _Candidate(index, self._call_id)

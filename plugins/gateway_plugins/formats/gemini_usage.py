@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.protocol import FinishReason, Usage
+from gateway_plugins.formats.json_fields import count_of
 
 # https://ai.google.dev/api/generate-content#FinishReason and Vertex's. One that is not here counts as ``error``.
 _READ: dict[str, FinishReason] = {
@@ -129,7 +130,7 @@ def _of_audio(details: Any) -> int:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return count_of(value)
 
 
 def read_logprobs(value: Any) -> dict[str, Any] | None:

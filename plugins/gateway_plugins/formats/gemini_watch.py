@@ -12,7 +12,7 @@ from gateway.sse import SSESplitter, decode_events, split_events
 from gateway_plugins.formats.gemini_errors import rejected
 from gateway_plugins.formats.gemini_reply import block_reason
 from gateway_plugins.formats.gemini_usage import finish_word, read_finish, read_usage
-from gateway_plugins.formats.json_fields import BAD_JSON
+from gateway_plugins.formats.json_fields import BAD_JSON, index_of
 
 # Events with none of these are not decoded. Text may hold the same words: then one is decoded for nothing.
 _WANTED = re.compile(rb'"finish_?[rR]eason"|"error"|"prompt_?[fF]eedback"|"functionCall"')
@@ -97,6 +97,5 @@ class GeminiStreamWatch(StreamWatch):
             )
             word = finish_word(candidate.get("finishReason"))
             if word is not None:
-                index = candidate.get("index", at)
-                self._finished.add(index if isinstance(index, int) else at)
+                self._finished.add(index_of(candidate.get("index"), at))
                 self.finish_reason = read_finish(word, calls=self._calls)

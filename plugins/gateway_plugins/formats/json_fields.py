@@ -12,6 +12,22 @@ from gateway.errors import InvalidRequest
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding JSON from outside may raise: broken, not UTF-8, or nested too deeply."""
 
+MOST_COUNTED = 2**40
+"""The largest count that is believed; its price still fits 64 bits, so that the books can hold it."""
+
+
+def count_of(value: Any) -> int:
+    """A count (of tokens) as a provider tells it: none below zero, none for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return max(0, min(int(value), MOST_COUNTED))
+
+
+def index_of(value: Any, place: int) -> int:
+    """Which of several answers this is, as a provider tells it; else the place where it stands."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else place
+
+
 JsonType = Literal["object", "string", "boolean", "integer", "number", "array"]
 
 
@@ -83,6 +99,14 @@ class JsonFields(ABC):
         if value is None or isinstance(value, list):
             return value
         raise self.wrong_type(self.at(key), "array", value)
+
+    def objects(self, key: str) -> list[dict[str, Any]] | None:
+        """An array of objects alone."""
+        value = self.array(key)
+        for index, item in enumerate(value or ()):
+            if not isinstance(item, dict):
+                raise self.wrong_type(f"{self.at(key)}[{index}]", "object", item)
+        return value
 
     def object(self, key: str) -> dict[str, Any] | None:
         value = self.rest.pop(key, None)

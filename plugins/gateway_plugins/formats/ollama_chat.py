@@ -10,7 +10,7 @@ from gateway.protocol import ChatReply
 from gateway.simple_format import SimpleFormat
 from gateway_plugins.formats import openai_errors
 from gateway_plugins.formats.ollama_messages import NAME
-from gateway_plugins.formats.ollama_reply import OllamaStreamReader, read_reply
+from gateway_plugins.formats.ollama_reply import DURATIONS, OllamaStreamReader, read_reply
 from gateway_plugins.formats.ollama_request import write_request
 
 
@@ -19,6 +19,7 @@ class OllamaChat(SimpleFormat):
 
     name: ClassVar[str] = NAME
     operation: ClassVar[str] = "chat"
+    telemetry: ClassVar[frozenset[str]] = frozenset(DURATIONS)
 
     def write_request(self, request: Any, traits: Traits, dropped: Dropped) -> bytes:
         return write_request(request, traits, dropped)

@@ -9,6 +9,7 @@ import msgspec
 from gateway.format import Dropped
 from gateway.protocol import Media, Message, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from gateway_plugins.formats.custom_tools import wrapped
+from gateway_plugins.formats.text_documents import text_of
 
 NAME = "ollama_chat"
 """The format's name: the ``origin`` of what it read."""
@@ -109,9 +110,9 @@ class _Written:
             self.thinking.append(part.text)
 
     def _media(self, part: Media, path: str, dropped: Dropped) -> None:
-        if part.text is not None:
-            # A document of plain text is text; its title is put where the model sees it.
-            self.texts.append(f"{part.name}\n\n{part.text}" if part.name else part.text)
+        text = text_of(part)
+        if text is not None:
+            self.texts.append(text)
         elif part.kind == "image" and part.data is not None:
             self.images.append(part.data)
             if part.detail is not None:

@@ -29,11 +29,12 @@ from gateway.protocol import (
     UsageUpdate,
 )
 from gateway.sse import MAX_EVENT_BYTES
+from gateway_plugins.formats.json_fields import count_of
 from gateway_plugins.formats.ollama_messages import NAME
 from gateway_plugins.formats.openai_chat_tools import argument_text
 from gateway_plugins.formats.openai_errors import BAD_JSON, error_event, is_error, rejected
 
-_DURATIONS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
+DURATIONS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
 _FRACTION = re.compile(r"\.\d+")
 _DIGITS = re.compile(r"\D+")
 _NOT_ONE = "The provider's answer is not a chat of Ollama's"
@@ -95,11 +96,11 @@ def read_usage(value: dict[str, Any]) -> Usage | None:
     prompt, made = value.get("prompt_eval_count"), value.get("eval_count")
     if not isinstance(prompt, int) and not isinstance(made, int):
         return None
-    durations = {name: value[name] for name in _DURATIONS if isinstance(value.get(name), int)}
+    durations = {name: value[name] for name in DURATIONS if isinstance(value.get(name), int)}
     # A prompt that was in the cache as a whole is not counted by older versions.
     return Usage(
-        prompt_tokens=prompt if isinstance(prompt, int) else 0,
-        completion_tokens=made if isinstance(made, int) else 0,
+        prompt_tokens=count_of(prompt),
+        completion_tokens=count_of(made),
         extra=durations,
     )
 

@@ -32,6 +32,13 @@ class OpenAIChat(Format):
 
     name: ClassVar[str] = NAME
     operation: ClassVar[str] = "chat"
+    # Groq, Cerebras, llama.cpp and Z.ai tell their times, and under which number they were asked.
+    telemetry: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("queue_time", "prompt_time", "completion_time", "total_time", "x_groq"),
+            *("time_info", "timings", "request_id"),
+        )
+    )
 
     def read_request(self, body: bytes) -> ChatRequest:
         return read_request(body)

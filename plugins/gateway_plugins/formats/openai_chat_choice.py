@@ -248,7 +248,7 @@ class ChoiceReader:
         for key, value in audio.items():
             if key in ("data", "transcript") and isinstance(value, str):
                 self._audio.setdefault(key, []).append(value)
-            elif value is not None:
+            elif value is not None and key not in ("data", "transcript"):
                 self._audio[key] = value
 
     def _end_audio(self, out: list[Event]) -> None:

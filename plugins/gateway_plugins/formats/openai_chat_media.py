@@ -7,6 +7,7 @@ from typing import Any
 from gateway.errors import InvalidRequest
 from gateway.protocol import Media, Opaque, Part, Refusal, Text, Thinking
 from gateway_plugins.formats.openai_chat_fields import NAME, Fields, Outgoing
+from gateway_plugins.formats.text_documents import text_of
 
 # OpenAI takes wav and mp3; others go by their sub-type.
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -199,9 +200,9 @@ def _audio_format(media: Media) -> str:
 
 
 def _write_document(media: Media, path: str, to: Outgoing, spelling: dict[str, str]) -> dict[str, Any] | None:
-    if media.text is not None:
-        # A document of plain text is text; its title is put where the model sees it.
-        return {"type": "text", "text": f"{media.name}\n\n{media.text}" if media.name else media.text}
+    text = text_of(media) if not to.own or media.text is not None else None
+    if text is not None:
+        return {"type": "text", "text": text}  # chat completions takes files of PDF only
     inner: dict[str, Any] = {}
     if media.file_id is not None:
         inner["file_id"] = media.file_id

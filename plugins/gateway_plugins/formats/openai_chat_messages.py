@@ -72,7 +72,7 @@ def _read_assistant(
     refusal = fields.text("refusal")
     if refusal:
         content.append(Refusal(text=refusal))
-    annotations = fields.array("annotations")
+    annotations = fields.objects("annotations")
     if annotations:
         text = next((part for part in reversed(content) if isinstance(part, Text)), None)
         if text is None:

@@ -11,7 +11,7 @@ from gateway.errors import InvalidRequest, UpstreamProtocolError
 from gateway.format import Dropped
 from gateway.protocol import ChatReply, Choice, Media, Part, Refusal, Text, Thinking, ToolCall
 from gateway_plugins.formats.custom_tools import custom_names, unwrapped
-from gateway_plugins.formats.json_fields import BAD_JSON
+from gateway_plugins.formats.json_fields import BAD_JSON, index_of
 from gateway_plugins.formats.openai_chat_fields import NAME, merge
 from gateway_plugins.formats.openai_chat_finish import annotations_of, native_word, read_finish, unsaid_of, write_finish
 from gateway_plugins.formats.openai_chat_media import read_content, url_of
@@ -76,9 +76,9 @@ def _read_choice(value: Any, at: int, reply_id: str) -> Choice:
     message = rest.pop("message", {})
     if not isinstance(message, dict):
         raise UpstreamProtocolError("The provider's answer is not a chat completion: a message is no object.")
-    index = rest.pop("index", at)
+    index = index_of(rest.pop("index", at), at)
     reason, native = read_finish(rest.pop("finish_reason", None))
-    choice = Choice(index=index if isinstance(index, int) else at, finish_reason=reason)
+    choice = Choice(index=index, finish_reason=reason)
     choice.native_finish_reason = native_word(value, native)
     rest.pop("native_finish_reason", None)
     if isinstance(rest.get("stop_reason"), str):

@@ -10,7 +10,7 @@ from gateway.errors import UpstreamProtocolError
 from gateway.format import StreamReader
 from gateway.protocol import End, ErrorEvent, Event, Start, UsageUpdate
 from gateway.sse import SSEEvent, SSEReader
-from gateway_plugins.formats.json_fields import BAD_JSON
+from gateway_plugins.formats.json_fields import BAD_JSON, index_of
 from gateway_plugins.formats.openai_chat_choice import ChoiceReader
 from gateway_plugins.formats.openai_chat_fields import NAME
 from gateway_plugins.formats.openai_chat_reply import read_created
@@ -93,7 +93,7 @@ class ChatStreamReader(StreamReader):
         self._chunk(chunk, out)
 
     def _end(self, out: list[Event]) -> None:
-        if not self._started:
+        if not self._choices:
             raise UpstreamProtocolError("The provider ended its stream without an answer.")
         self._over = True
         if any(choice.promised and not choice.finished for choice in self._choices.values()):
@@ -150,9 +150,7 @@ class ChatStreamReader(StreamReader):
             self._over = True
             out.append(error_event(choice))
             return
-        index = choice.get("index")
-        if not isinstance(index, int):
-            index = position
+        index = index_of(choice.get("index"), position)
         reader = self._choices.get(index)
         if reader is None:
             reader = self._choices[index] = ChoiceReader(index, self._reply_id)

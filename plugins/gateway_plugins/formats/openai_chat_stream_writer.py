@@ -58,13 +58,15 @@ class _Part:
 
 
 class _Choice:
-    __slots__ = ("calls", "head", "index", "parts", "refused", "role", "text", "thoughts")
+    __slots__ = ("calls", "cited", "head", "images", "index", "parts", "refused", "role", "text", "thoughts")
 
     def __init__(self, index: int, head: bytes) -> None:
         self.index = index
         self.head = head
         self.role = False
         self.calls = 0
+        self.images = 0
+        self.cited: list[dict[str, Any]] = []
         self.thoughts = 0
         self.text = 0
         self.refused = False
@@ -201,7 +203,9 @@ class ChatStreamWriter(StreamWriter):
         if media.kind == "audio" and media.data is not None:
             return self._chunk(choice, b'"audio":' + _encode(audio_of(media)))
         if media.kind == "image" and media.file_id is None:
-            image = {"type": "image_url", "image_url": {"url": url_of(media)}}
+            # OpenAI's packages refuse a second list of anything but by an index.
+            image = {"index": choice.images, "type": "image_url", "image_url": {"url": url_of(media)}}
+            choice.images += 1
             return self._chunk(choice, b'"images":[' + _encode(image) + b"]")
         return b""
 
@@ -292,7 +296,7 @@ class ChatStreamWriter(StreamWriter):
                 self._dropped.add(f"{_path(event)}.citations", "chat completions cites URLs only")
             for key in unsaid_of(part.citations):
                 self._dropped.add(f"{_path(event)}.citations.{key}", "an annotation has no such field")
-            return self._chunk(choice, b'"annotations":' + _encode(found)) if found else b""
+            choice.cited += found
         return b""
 
     def _finish(self, event: Finish) -> bytes:
@@ -313,7 +317,9 @@ class ChatStreamWriter(StreamWriter):
             delta = _encode(event.extra.get("delta", {}))[1:-1]
             late = event.extra.get("chunk", {})
             more = {**{k: v for k, v in event.extra.items() if k not in ("delta", "chunk")}, **more}
-        out = self._chunk(choice, delta, b"," + _encode({"finish_reason": word, **more})[1:-1])
+        # All at once: OpenAI's packages refuse a second list of annotations.
+        cited = self._chunk(choice, b'"annotations":' + _encode(choice.cited)) if choice.cited else b""
+        out = cited + self._chunk(choice, delta, b"," + _encode({"finish_reason": word, **more})[1:-1])
         return out[:-3] + b"," + _encode(late)[1:] + b"\n\n" if late else out
 
     def _end(self, event: End) -> bytes:

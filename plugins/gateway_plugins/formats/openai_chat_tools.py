@@ -11,6 +11,7 @@ from gateway_plugins.formats.custom_tools import described, input_schema, wrappe
 from gateway_plugins.formats.openai_chat_fields import NAME, Fields, Outgoing, merge, wrong_value
 
 WEB_SEARCH = "web_search_options"
+_PLACE = ("city", "country", "region", "timezone")
 
 
 def read_tools(items: list[Any]) -> list[Tool]:
@@ -74,7 +75,7 @@ def write_tools(out: dict[str, Any], request: ChatRequest, to: Outgoing) -> None
     for index, tool in enumerate(request.tools):
         path = f"tools[{index}]"
         if tool.kind == "server" and tool.origin != NAME:
-            to.dropped.add(path, f"{tool.type or tool.name} runs only at the provider that offers it")
+            _write_foreign(out, tool, path, to)
         elif tool.type == WEB_SEARCH:
             out[WEB_SEARCH] = tool.extra
         elif as_functions:
@@ -88,6 +89,26 @@ def write_tools(out: dict[str, Any], request: ChatRequest, to: Outgoing) -> None
             found.append(written)
     if found:
         out["functions" if as_functions else "tools"] = found
+
+
+def _write_foreign(out: dict[str, Any], tool: Tool, path: str, to: Outgoing) -> None:
+    """Another format's web search, for a model that searches; what else runs at a provider runs nowhere else."""
+    if not (tool.type or "").startswith("web_search"):
+        to.dropped.add(path, f"{tool.type or tool.name} runs only at the provider that offers it")
+        return
+    if not to.options.get("web_search"):
+        to.dropped.add(path, "the model does not search the web when asked by chat completions")
+        return
+    settings: dict[str, Any] = {}
+    for key, value in tool.extra.items():
+        if key == "search_context_size":
+            settings[key] = value
+        elif key == "user_location" and isinstance(value, dict):
+            place = {name: item for name, item in value.items() if name in _PLACE and item is not None}
+            settings[key] = {"type": "approximate", "approximate": place}
+        elif value is not None:
+            to.dropped.add(f"{path}.{key}", "chat completions has no such setting for its web search")
+    out[WEB_SEARCH] = settings
 
 
 def _write_tool(tool: Tool, path: str, to: Outgoing) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.protocol import Usage
+from gateway_plugins.formats.json_fields import count_of
 
 _PLAIN = ("prompt_tokens", "completion_tokens", "total_tokens")
 _PROMPT = "prompt_tokens_details"
@@ -19,8 +20,8 @@ def read_usage(value: Any) -> Usage | None:
     """Tokens counted by a provider; None where there is no usage object. What has no place is kept in ``extra``.
 
     Cached reads are looked for where OpenAI, DeepSeek, Moonshot, Together, Mistral and Bedrock's Claude put them,
-    cache writes where OpenRouter, LiteLLM and Bedrock's Claude do. Where the total exceeds the sum of its parts and no
-    reasoning is told (Gemini), the rest is reasoning.
+    cache writes where OpenRouter, LiteLLM and Bedrock's Claude do. Where the total exceeds the sum of its parts by the
+    reasoning that is told (xAI), or none is told (Gemini), the rest is reasoning, and part of the completion.
     """
     if not isinstance(value, dict):
         return None
@@ -41,7 +42,7 @@ def read_usage(value: Any) -> Usage | None:
     reasoning = _take(completion_details, "reasoning_tokens")
     if prompt is None and completion is None:
         prompt = total
-    elif total is not None and not reasoning and total > (prompt or 0) + (completion or 0):
+    elif total is not None and _apart(total - (prompt or 0) - (completion or 0), reasoning):
         reasoning = total - (prompt or 0) - (completion or 0)
         completion = (completion or 0) + reasoning
     cached = _first(
@@ -120,6 +121,11 @@ def written_tier(tier: str | None, *, own: bool) -> str | None:
     return word if own or word in _OPENAI_TIERS else None
 
 
+def _apart(beyond: int, reasoning: int | None) -> bool:
+    """Whether what the total has beyond its parts is the reasoning."""
+    return beyond > 0 and reasoning in (None, 0, beyond)
+
+
 def _object(holder: dict[str, Any], key: str) -> dict[str, Any]:
     found = holder.pop(key, None)
     return dict(found) if isinstance(found, dict) else {}
@@ -134,7 +140,7 @@ def _take(holder: dict[str, Any], key: str) -> int | None:
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     del holder[key]
-    return max(0, int(found))
+    return count_of(found)
 
 
 def _first(*counts: int | None) -> int:

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.format import ReplyFacts, StreamWatch
 from gateway.sse import SSEEvent, SSESplitter, decode_events, split_events
-from gateway_plugins.formats.json_fields import BAD_JSON
+from gateway_plugins.formats.json_fields import BAD_JSON, index_of
 from gateway_plugins.formats.openai_chat_finish import read_finish
 from gateway_plugins.formats.openai_chat_usage import read_usage
 from gateway_plugins.formats.openai_errors import rejected, write_error
@@ -127,9 +127,8 @@ def _lenient(data: bytes) -> _Facts | None:
 
 
 def _lenient_choice(choice: dict[str, Any]) -> _Choice:
-    index = choice.get("index")
     return _Choice(
-        index=index if isinstance(index, int) else 0,
+        index=index_of(choice.get("index"), 0),
         finish_reason=_text(choice["finish_reason"]) if "finish_reason" in choice else msgspec.UNSET,
         error=choice.get("error"),
     )

@@ -47,8 +47,9 @@ def write_request(request: ChatRequest, traits: Traits, dropped: Dropped) -> byt
     What ``traits.options`` may hold: ``accepts``, a list of what the provider takes beyond OpenAI's documentation
     (``top_k``, ``min_p``, ``repetition_penalty``, ``cache_control``, ``reasoning_details``, ``thought_signature``,
     ``images``, ``tool_images``, ``video_url``, ``audio_url``, ``file_url``, ``document_url``); ``max_tokens_field``;
-    ``stream_options`` (False: not sent); ``reasoning``, ``reasoning_field`` and ``efforts`` (see the reasoning module;
-    ``reasoning_field = False`` sends no reasoning back); ``content`` (``"string"``: text parts are joined);
+    ``stream_options`` (False: not sent); ``web_search`` (the model searches by ``web_search_options``); ``reasoning``,
+    ``reasoning_field`` and ``efforts`` (see the reasoning module; ``reasoning_field = False`` sends no reasoning back);
+    ``content`` (``"string"``: text parts are joined);
     ``custom_tools`` (False: sent as functions with one string, see ``custom_tools.py``); and those of
     ``openai_chat_turns.fit_turns``.
 

@@ -9,6 +9,7 @@ import msgspec
 from gateway.errors import UpstreamProtocolError
 from gateway.format import Dropped
 from gateway.protocol import ChatReply, ChatRequest, Choice, Part, Refusal, Text, Thinking, Usage
+from gateway_plugins.formats.json_fields import index_of
 from gateway_plugins.formats.openai_chat_fields import merge
 from gateway_plugins.formats.openai_chat_finish import native_word, read_finish, write_finish
 from gateway_plugins.formats.openai_chat_reply import read_created
@@ -17,6 +18,7 @@ from gateway_plugins.formats.openai_completions_logprobs import read_logprobs, w
 from gateway_plugins.formats.openai_completions_request import NAME
 from gateway_plugins.formats.openai_errors import BAD_JSON, is_error, rejected
 
+REFUSED = "a completion does not tell a refusal from other text"
 _NOT_ONE = "The provider's answer is not a completion"
 
 
@@ -57,7 +59,7 @@ def _read_choice(value: Any, at: int) -> Choice:
         raise UpstreamProtocolError(f"{_NOT_ONE}: a text is no string.")
     index = rest.pop("index", at)
     reason, native = read_finish(rest.pop("finish_reason", None))
-    choice = Choice(index=index if isinstance(index, int) else at, finish_reason=reason)
+    choice = Choice(index=index_of(index, at), finish_reason=reason)
     choice.native_finish_reason = native_word(value, native)
     rest.pop("native_finish_reason", None)
     if isinstance(rest.get("stop_reason"), str):
@@ -115,17 +117,8 @@ def finish_word(reason: Any) -> str:
 
 def _write_choice(choice: Choice, start: int, dropped: Dropped, *, own: bool) -> dict[str, Any]:
     path = f"choices[{choice.index}]"
-    texts: list[str] = []
-    for at, part in enumerate(choice.content):
-        reason = loss_of(part)
-        if reason is not None:
-            dropped.add(f"{path}.message.content[{at}]", reason)
-        elif isinstance(part, Text | Refusal):
-            texts.append(part.text)
-            if isinstance(part, Text) and part.citations:
-                dropped.add(f"{path}.message.content[{at}].citations", "a completion cites nothing")
     out: dict[str, Any] = {
-        "text": "".join(texts),
+        "text": _words(choice.content, path, dropped),
         "index": choice.index,
         "logprobs": write_logprobs(choice.logprobs, start),
         "finish_reason": finish_word(choice.finish_reason),
@@ -142,6 +135,22 @@ def _write_choice(choice: Choice, start: int, dropped: Dropped, *, own: bool) ->
         for key in choice.extra:
             dropped.add(f"{path}.{key}", "completions has no such field")
     return out
+
+
+def _words(parts: list[Part], path: str, dropped: Dropped) -> str:
+    texts: list[str] = []
+    for at, part in enumerate(parts):
+        here = f"{path}.message.content[{at}]"
+        reason = loss_of(part)
+        if reason is not None:
+            dropped.add(here, reason)
+        elif isinstance(part, Text | Refusal):
+            texts.append(part.text)
+            if isinstance(part, Refusal):
+                dropped.add(f"{here}.refusal", REFUSED)
+            elif part.citations:
+                dropped.add(f"{here}.citations", "a completion cites nothing")
+    return "".join(texts)
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:

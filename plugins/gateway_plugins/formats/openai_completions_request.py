@@ -11,6 +11,7 @@ from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, Media, Message, Part, Refusal, Text, ToolResult
 from gateway_plugins.formats.openai_chat_fields import Fields, merge, wrong_type
 from gateway_plugins.formats.openai_chat_request import read_body
+from gateway_plugins.formats.text_documents import text_of
 
 NAME = "openai_completions"
 """The format's name: the ``origin`` of what it read."""
@@ -216,8 +217,8 @@ def _said(parts: list[Part], path: str, dropped: Dropped) -> str:
             texts.append(part.text)
             if isinstance(part, Text) and part.citations:
                 dropped.add(f"{here}.citations", "a prompt cites nothing")
-        elif isinstance(part, Media) and part.text is not None:
-            texts.append(f"{part.name}\n\n{part.text}" if part.name else part.text)
+        elif isinstance(part, Media) and (text := text_of(part)) is not None:
+            texts.append(text)
         elif isinstance(part, ToolResult):
             texts.append(_said(part.content, f"{here}.content", dropped))
             if part.is_error:

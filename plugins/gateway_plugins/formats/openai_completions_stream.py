@@ -26,11 +26,12 @@ from gateway.protocol import (
     UsageUpdate,
 )
 from gateway.sse import SSEEvent, SSEReader
+from gateway_plugins.formats.json_fields import index_of
 from gateway_plugins.formats.openai_chat_finish import read_finish
 from gateway_plugins.formats.openai_chat_reply import read_created
 from gateway_plugins.formats.openai_chat_usage import read_usage
 from gateway_plugins.formats.openai_completions_logprobs import OFFSETS, read_logprobs, write_logprobs
-from gateway_plugins.formats.openai_completions_reply import finish_word, loss_of, usage_of
+from gateway_plugins.formats.openai_completions_reply import REFUSED, finish_word, loss_of, usage_of
 from gateway_plugins.formats.openai_completions_request import NAME
 from gateway_plugins.formats.openai_errors import BAD_JSON, error_event, is_error, write_error
 
@@ -139,9 +140,7 @@ class CompletionStreamReader(StreamReader):
         )
 
     def _choice(self, choice: dict[str, Any], at: int, out: list[Event]) -> None:
-        index = choice.get("index")
-        if not isinstance(index, int):
-            index = at
+        index = index_of(choice.get("index"), at)
         if index in self._finished:
             return
         if index not in self._open:
@@ -208,8 +207,9 @@ class CompletionStreamWriter(StreamWriter):
         return b""
 
     def _lose(self, path: str, fields: dict[str, Any]) -> None:
-        for key in fields if self._dropped is not None else ():
-            self._dropped.add(f"{path}{key}", "completions has no such field")
+        if self._dropped is not None:
+            for key in fields:
+                self._dropped.add(f"{path}{key}", "completions has no such field")
 
     def _chunk(self, index: int, text: str, logprobs: dict[str, Any] | None, rest: bytes) -> bytes:
         self._lengths[index] = self._lengths.get(index, 0) + len(text)
@@ -225,6 +225,8 @@ class CompletionStreamWriter(StreamWriter):
         reason = loss_of(content)
         if reason is not None and self._dropped is not None:
             self._dropped.add(f"choices[{event.choice}].message.content[{number}]", reason)
+        if isinstance(content, Refusal) and self._dropped is not None:
+            self._dropped.add(f"choices[{event.choice}].message.content[{number}].refusal", REFUSED)
         if isinstance(content, Text | Refusal) and content.text:
             return self._chunk(event.choice, content.text, None, b"null")
         return b""

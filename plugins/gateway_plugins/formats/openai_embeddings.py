@@ -13,7 +13,7 @@ from gateway.errors import GatewayError, InvalidRequest, UpstreamProtocolError, 
 from gateway.format import Dropped, Format, ReplyFacts, StreamReader, StreamWatch, StreamWriter, Traits
 from gateway.protocol import Embedding, EmbeddingsReply, EmbeddingsRequest
 from gateway_plugins.formats import openai_errors
-from gateway_plugins.formats.json_fields import BAD_JSON
+from gateway_plugins.formats.json_fields import BAD_JSON, index_of
 from gateway_plugins.formats.openai_chat_fields import Fields, merge, wrong_type, wrong_value
 from gateway_plugins.formats.openai_chat_request import read_body
 from gateway_plugins.formats.openai_chat_usage import read_usage, write_usage
@@ -183,9 +183,7 @@ def _are_tokens(value: list[Any]) -> bool:
 
 def _read_embedding(item: Any, position: int) -> Embedding:
     if isinstance(item, dict):
-        index, found = item.get("index"), item.get("embedding")
-        if not isinstance(index, int):
-            index = position
+        index, found = index_of(item.get("index"), position), item.get("embedding")
         if isinstance(found, str):
             return Embedding(index=index, base64=found)
         if isinstance(found, list):

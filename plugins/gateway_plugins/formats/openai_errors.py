@@ -7,21 +7,17 @@ object with all four keys.
 
 from __future__ import annotations
 
-import math
 import re
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamError, UpstreamRejected
 from gateway.protocol import ErrorEvent
+from gateway.retry_after import retry_after
 from gateway_plugins.formats import json_fields
 
 BAD_JSON = json_fields.BAD_JSON
-
-MAX_RETRY_AFTER = 3600.0
-"""Seconds; a provider that asks for more is as good as down."""
 
 _MAX_BODY = 64 * 1024
 _MAX_MESSAGE = 4000
@@ -125,13 +121,6 @@ _NO_MONEY = re.compile(r"insufficient (?:account )?(?:balance|credits?|funds)|cr
 _NO_MODEL = re.compile(r"\bmodel\b.{0,200}\b(?:does not exist|not found|not exist)", re.IGNORECASE | re.DOTALL)
 _KEY = re.compile(r"\b(?:sk|pk|gsk|csk|xai|hf|nvapi|pplx|AIza)[-_A-Za-z0-9*.]{4,}")
 _TITLE = re.compile(r"<title[^>]*>([^<]{1,300})</title>", re.IGNORECASE)
-_DELAY = re.compile(
-    r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)? ?(?:ms|millisecond|[hms]|hour|min|sec)[a-z]{0,6} ?)+)",
-    re.IGNORECASE,
-)
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) ?(ms|millisecond|h|m|s)", re.IGNORECASE)
-_UNIT = {"ms": 0.001, "millisecond": 0.001, "h": 3600.0, "m": 60.0, "s": 1.0}
-_GOOGLE_DELAY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
 
 
 class ErrorFacts(msgspec.Struct, kw_only=True):
@@ -357,31 +346,5 @@ def _without_words(status: int | None) -> str:
 
 
 def _retry_after(status: int, headers: dict[str, str], text: str) -> float | None:
-    seconds = _header_delay(headers)
-    if seconds is None and (status in (408, 409, 425, 429) or status >= 500):
-        seconds = _body_delay(text)
-    return None if seconds is None or not math.isfinite(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER)
-
-
-def _header_delay(headers: dict[str, str]) -> float | None:
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return float(headers[name]) * scale
-        except (KeyError, ValueError):
-            continue
-    try:
-        # A date is only good against the provider's own clock.
-        until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
-        return (until - now).total_seconds()
-    except (KeyError, ValueError, TypeError):
-        return None
-
-
-def _body_delay(text: str) -> float | None:
-    google = _GOOGLE_DELAY.search(text)
-    if google:
-        return float(google.group(1))
-    words = _DELAY.search(text)
-    if words is None:
-        return None
-    return sum(float(amount) * _UNIT[unit.lower()] for amount, unit in _AMOUNT.findall(words.group(1)))
+    # The words of a request that is wrong may be the caller's own.
+    return retry_after(headers, text if status in (408, 409, 425, 429) or status >= 500 else "")

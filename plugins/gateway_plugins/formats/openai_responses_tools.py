@@ -177,9 +177,8 @@ def _write_server(tool: Tool, path: str, to: Outgoing) -> dict[str, Any] | None:
 
 
 def _write_search(tool: Tool, path: str, to: Outgoing) -> dict[str, Any] | None:
-    """Web search of chat completions or of Anthropic, in OpenAI's words."""
-    kind = tool.type or ""
-    if kind != "web_search_options" and not kind.startswith("web_search_20"):
+    """Web search of chat completions, of Anthropic or of Gemini, in OpenAI's words."""
+    if not (tool.type or "").startswith("web_search"):
         return None
     if "web_search" in to.traits.unsupported:
         return None

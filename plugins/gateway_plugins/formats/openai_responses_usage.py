@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.protocol import FinishReason, Usage
+from gateway_plugins.formats.json_fields import count_of
 from gateway_plugins.formats.openai_chat_finish import annotations_of
 
 _INPUT = "input_tokens_details"
@@ -112,11 +113,14 @@ def read_logprobs(value: Any) -> dict[str, Any] | None:
 def write_logprobs(logprobs: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Logprobs of a piece of text, with every key that OpenAI promises."""
     content = None if logprobs is None else logprobs.get("content")
-    entries = [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else []
     return [
-        {**_with_bytes(entry), "top_logprobs": [_with_bytes(top) for top in entry.get("top_logprobs") or ()]}
-        for entry in entries
+        {**_with_bytes(entry), "top_logprobs": [_with_bytes(top) for top in _dicts(entry.get("top_logprobs"))]}
+        for entry in _dicts(content)
     ]
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _with_bytes(entry: dict[str, Any]) -> dict[str, Any]:
@@ -140,4 +144,4 @@ def _take(holder: dict[str, Any], key: str) -> int | None:
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     del holder[key]
-    return max(0, int(found))
+    return count_of(found)

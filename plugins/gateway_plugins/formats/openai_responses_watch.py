@@ -95,8 +95,11 @@ class ResponsesStreamWatch(StreamWatch):
     def _note(self, event: SSEEvent) -> bytes | None:
         """Take note of one event; what is to pass in its place, None for the event itself."""
         value = _decoded(event.data)
-        if value is None or self.complete:
+        if self.complete:
             return None
+        if value is None:
+            # Nobody can read it: were it the end, the stream would be cut there, and say so.
+            return None if event.data.strip() == b"[DONE]" else b""
         kind = value.get("type")
         if kind is None:
             kind = event.event

@@ -116,7 +116,7 @@ class RateLimit(Plugin):
     def _estimate(self, call: Call) -> int:
         tokens = prompt_tokens(call.body)
         if call.operation != "embeddings":
-            tokens += completion_tokens(call.json, self.config.default_max_tokens)
+            tokens += completion_tokens(call, self.config.default_max_tokens)
         return tokens
 
     def _subject(self, call: Call) -> str:

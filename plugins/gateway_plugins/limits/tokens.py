@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.jsonbody import JsonObject
+from gateway import Call
+from gateway.needs import ASCII_PER_TOKEN, TOKENS_PER_ATTACHMENT, estimated_tokens, needs_of
 
-BYTES_PER_TOKEN = 4
-"""The usual rule of thumb for English text and JSON; the real usage replaces the guess when the call ends."""
-TOKENS_PER_ATTACHMENT = 1000
-"""What an image or sound counts for, about a full-size image of OpenAI (1105) or Anthropic (1600)."""
 MOST_ATTACHMENTS = 256
 """How many are looked for: a bound to the work that a hostile body can ask for."""
 SHORTEST_ATTACHMENT = 1024
 
-_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-
 
 def prompt_tokens(body: bytes) -> int:
-    """The prompt, at four bytes a token, where encoded images and sounds count as attachments, not as text."""
+    """The prompt's tokens, where encoded images and sounds count as attachments, not as text.
+
+    Unlike ``Needs.tokens`` it decodes no request, however large: it is asked before a caller may cost anything.
+    """
     attachments = 0
     binary = 0
     for marker in (b";base64,", b'"data"'):
@@ -34,16 +32,12 @@ def prompt_tokens(body: bytes) -> int:
                 attachments += 1
                 binary += end - start
             at = max(at, end)
-    return -(-(len(body) - binary) // BYTES_PER_TOKEN) + attachments * TOKENS_PER_ATTACHMENT
+    return max(1, estimated_tokens(body) - binary // ASCII_PER_TOKEN) + attachments * TOKENS_PER_ATTACHMENT
 
 
-def completion_tokens(members: JsonObject, default: int) -> int:
+def completion_tokens(call: Call, default: int) -> int:
     """The most that the caller allows for the answer, all choices together; ``default`` where it sets no limit."""
-    asked: Any = next((value for name in _LIMITS if (value := _count(members.get(name))) is not None), None)
-    if asked is None and isinstance(config := members.get("generationConfig"), dict):
-        asked = _count(config.get("maxOutputTokens"))
-    choices = _count(members.get("n")) or 1
-    return (default if asked is None else asked) * choices
+    return (_count(needs_of(call).max_tokens) or default) * (_count(call.json.get("n")) or 1)
 
 
 def _count(value: Any) -> int | None:

@@ -62,12 +62,15 @@ class Anthropic(Provider):
         return [("authorization", f"Bearer {key}")] if bearer else [("x-api-key", key)]
 
     def request_headers(self, call: Call, format_name: str, body: bytes) -> list[tuple[str, str]]:
-        """``anthropic-version``, unless a caller of this dialect sent its own, which is passed on."""
+        """``anthropic-version``, unless a caller of this dialect sent its own, which is passed on.
+
+        Unless one is set, it is the newest that takes what the request says.
+        """
         if call.format.name == format_name and b"anthropic-version" in call.headers:
             return []
         version = self.config.version
         if version == "auto":
-            version = SAMPLING_VERSION if _has_sampling(body) else FIRST_VERSION_WITHOUT_SAMPLING
+            version = SAMPLING_VERSION if _needs_older(body) else FIRST_VERSION_WITHOUT_SAMPLING
         return [("anthropic-version", version)]
 
     def traits(self, model: str) -> Traits:
@@ -75,15 +78,31 @@ class Anthropic(Provider):
         return traits_of(model, self.config.version, self.config.max_tokens_default, self.info(model))
 
 
-def _has_sampling(body: bytes) -> bool:
-    """Whether a request has a sampling parameter at its top level."""
-    if not any(name in body for name in _SAMPLING_BYTES):
+def _needs_older(body: bytes) -> bool:
+    """Whether a request says what the newer version refuses.
+
+    That is a sampling parameter, a document of the assistant's, or citations on a text of the user's.
+    """
+    samples = any(name in body for name in _SAMPLING_BYTES)
+    refers = b'"citations"' in body or (b'"document"' in body and b'"assistant"' in body)
+    if not samples and not refers:
         return False
     try:
         members = JsonObject(body)
+        if samples and any(name in members for name in _SAMPLING):
+            return True
+        messages = members.get("messages") if refers else None
     except InvalidRequest:
         return False
-    return any(name in members for name in _SAMPLING)
+    return isinstance(messages, list) and any(map(_is_refused, messages))
+
+
+def _is_refused(message: Any) -> bool:
+    content = message.get("content") if isinstance(message, dict) else None
+    blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    if blocks and message.get("role") == "assistant":
+        return any(block.get("type") == "document" for block in blocks)
+    return any(block.get("type") == "text" and block.get("citations") for block in blocks)
 
 
 def _problems(config: Any) -> list[str]:

@@ -19,7 +19,7 @@ from gateway.secret import FORWARD
 from gateway.upstream import UpstreamReply, UpstreamRequest
 from gateway_plugins.providers.azure_settings import identity_problems, token_source
 from gateway_plugins.providers.entra import AUTHORITY, SCOPE, Tokens
-from gateway_plugins.providers.openai_families import traits_of
+from gateway_plugins.providers.openai_families import served_by, traits_of
 
 _OPERATIONS = {
     "openai_chat": "chat/completions",
@@ -55,6 +55,8 @@ class Azure(Provider):
         scope: str = SCOPE
 
     family = "azure"
+    keeps_responses: ClassVar[bool] = True
+    """A response may be gone on from by its id alone; see the plugin responses_state."""
     formats: ClassVar[Mapping[str, tuple[str | Format, ...]]] = {
         "chat": ("openai_chat", "openai_responses", "openai_completions"),
         "embeddings": ("openai_embeddings",),
@@ -81,6 +83,17 @@ class Azure(Provider):
         if operation is None:
             return f"/openai/responses{query}"
         return f"/openai/deployments/{quote(target.model, safe='')}/{operation}{query}"
+
+    def offers(self, operation: str) -> tuple[str | Format, ...]:
+        """No responses by a version that is older than they are, unless ``format`` says so."""
+        offered = super().offers(operation)
+        if self._date is None or self._date >= "2025-03-01" or self.config.format == "openai_responses":
+            return offered
+        return tuple(f for f in offered if f != "openai_responses")
+
+    def served_by(self, model: str, format_name: str) -> str | None:
+        """/responses, /chat/completions or /completions, for a model that only one of them serves."""
+        return served_by(self.model_behind(model), self.info(model), format_name)
 
     def credentials(self, call: Call) -> list[tuple[str, str]]:
         """The key as ``api-key``; a caller's own in the header that it came in. A token is added when it is sent."""

@@ -55,8 +55,8 @@ class Gemini(Provider):
         return [] if key is None else [("x-goog-api-key", key)]
 
     def traits(self, model: str) -> Traits:
-        """What the model takes, by its name."""
-        return traits_of(model)
+        """What the model takes, by the catalogue and by its name."""
+        return traits_of(model, self.info(model))
 
     @hookimpl(trylast=True)
     def translate(self, pair: Pair) -> Translator | None:

@@ -10,7 +10,7 @@ from gateway.errors import ConfigError
 from gateway.format import Format, Traits
 from gateway.plugin import PluginContext
 from gateway.provider import Provider, ProviderConfig
-from gateway_plugins.providers.openai_families import traits_of
+from gateway_plugins.providers.openai_families import served_by, traits_of
 from gateway_plugins.providers.openai_settings import address_problems, key_problems
 
 
@@ -44,6 +44,10 @@ class OpenAI(Provider):
         """The key, and the organization and the project that it belongs to, where they are set."""
         named = (("openai-organization", self.config.organization), ("openai-project", self.config.project))
         return super().credentials(call) + [(name, value) for name, value in named if value is not None]
+
+    def served_by(self, model: str, format_name: str) -> str | None:
+        """/responses, /chat/completions or /completions, for a model that only one of them serves."""
+        return served_by(model, self.info(model), format_name)
 
     def traits(self, model: str) -> Traits:
         """What the model's family takes."""

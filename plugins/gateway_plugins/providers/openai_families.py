@@ -71,6 +71,30 @@ RULES: tuple[tuple[str, Rule], ...] = (
 )
 """Model name pattern → rule, the first match wins."""
 
+_SEARCHES = ("gpt-4o*-search-preview*", "gpt-*-search-api*")
+_BY_CHAT_ALONE = ("gpt-audio*", "gpt-4o*-audio-preview*", *_SEARCHES)
+_BY_RESPONSES_ALONE = ("codex-*", "*-codex*", "*-deep-research*", "computer-use-preview*", "o?-pro*", "gpt-?*-pro*")
+"""Model name patterns, for what the catalogue does not tell; of the second, for models that it does not know.
+
+https://developers.openai.com/api/docs/models has for each model the endpoints that serve it.
+"""
+
+
+def served_by(model: str, info: ModelInfo, source: str) -> str | None:
+    """The one format that OpenAI serves a model by to callers of the format ``source``; None for any."""
+    name = info.name.rpartition("/")[2] or model
+    if info.api == "responses" or (not info.known and _matches(name, _BY_RESPONSES_ALONE)):
+        return "openai_responses"
+    if info.mode == "completions":
+        return "openai_completions"
+    known_to_chat = info.known and source == "openai_completions"
+    return "openai_chat" if known_to_chat or _matches(name, _BY_CHAT_ALONE) else None
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
 _WHY = "OpenAI's reasoning models do not take it"
 _WHILE_THINKING = "the model takes it only with reasoning effort none"
 _UNTHINKING = dict.fromkeys(("reasoning", "verbosity"), "the model does not reason")
@@ -88,6 +112,8 @@ def traits_of(model: str, info: ModelInfo | None = None) -> Traits:
     names = [model] if not info.known else [info.name, info.name.rpartition("/")[2], model]
     rule = next((rule for name in names for pattern, rule in RULES if fnmatchcase(name, pattern)), None)
     options: dict[str, Any] = {"reasoning_field": False}
+    if any(_matches(name, _SEARCHES) for name in names):
+        options["web_search"] = True
     if rule is None:
         if info.efforts:
             options["efforts"] = list(info.efforts)

@@ -39,10 +39,10 @@ def table() -> str:
     for name, preset in PRESETS.items():
         key = f"`{preset.key_env}`" if preset.key_env else "none needed"
         fields = ", ".join(f"`{field}`" for field in refused(preset)) or "-"
-        page = preset.docs if name in BY_HAND else f"providers/{name}.md"
         ended = f" (ended {preset.retired})" if preset.retired else ""
+        title = f"[{preset.title}](providers/{name}.md){ended}"
         rows.append(
-            f"| `{name}` | [{preset.title}]({page}){ended} | `{preset.base_url or preset.address}` | {key} "
+            f"| `{name}` | {title} | `{preset.base_url or preset.address}` | {key} "
             f"| {'yes' if preset.embeddings else 'no'} | {fields} |"
         )
     return "\n".join(rows) + "\n"

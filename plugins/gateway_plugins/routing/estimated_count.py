@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from gateway import Call, Plugin, Reply, hookimpl
+from gateway.needs import ASCII_PER_TOKEN, OTHER_BYTES_PER_TOKEN, TOKENS_PER_ATTACHMENT
 from gateway.plugin import Stage
 from gateway.protocol import (
     ChatRequest,
@@ -24,14 +25,8 @@ from gateway.protocol import (
 ESTIMATED = b"x-gateway-estimated"
 """The response header of a count that nobody counted."""
 
-ASCII_PER_TOKEN = 4
-"""Characters of English text, code and JSON in a token, by the usual rule of thumb."""
-OTHER_BYTES_PER_TOKEN = 3
-"""UTF-8 bytes of other scripts in a token: about one token for a Chinese character, two for three Cyrillic ones."""
 TOKENS_PER_MESSAGE = 4
 """What a turn's own marks cost."""
-TOKENS_PER_ATTACHMENT = 1000
-"""What an image, document or sound counts for whose size is not looked at: about a full-size image."""
 
 
 class EstimatedCount(Plugin):

@@ -27,6 +27,7 @@ from gateway_plugins.state.responses_routes import InputItems, StoredResponse
 from gateway_plugins.state.responses_store import Kept, MemoryStore, ResponsesStore, SqliteStore
 
 if TYPE_CHECKING:
+    from gateway.call import Target
     from gateway.state import Gateway
 
 log = logging.getLogger("gateway.responses_state")
@@ -174,7 +175,7 @@ class ResponsesState(Plugin):
         kept = Kept(
             id=response_id,
             provider=provider,
-            native=_keeps(call, provider) and response.get("store") is not False,
+            native=call.target is not None and _keeps(call, call.target) and response.get("store") is not False,
             previous=turn.previous,
             input=turn.input,
             response=response,
@@ -244,24 +245,27 @@ def _output(turn: Kept) -> list[dict[str, Any]]:
     return items if turn.native else [{key: value for key, value in item.items() if key != "id"} for item in items]
 
 
-def _keeps(call: Call, provider: str) -> bool:
-    """Whether a provider speaks the caller's own format, and keeps the responses that it gives."""
-    lane = call.gateway.lanes.get((call.format.name, provider))
-    if lane is None or lane.wire.name != call.format.name:
+def _keeps(call: Call, target: Target) -> bool:
+    """Whether a target speaks the caller's own format, and keeps the responses that it gives."""
+    if not _is_native(call, target):
         return False
-    return bool(getattr(call.gateway.providers.get(provider), "keeps_responses", False))
+    return bool(getattr(call.gateway.providers.get(target.provider), "keeps_responses", False))
 
 
-def _providers(call: Call) -> list[str]:
+def _is_native(call: Call, target: Target) -> bool:
+    lane = call.gateway.lane(call.format.name, target)
+    return lane is not None and lane.wire.name == call.format.name
+
+
+def _targets(call: Call) -> list[Target]:
     fallbacks = () if call.model_config is None else call.model_config.fallbacks
-    return [target.provider for target in (*call.targets, *fallbacks)]
+    return [*call.targets, *fallbacks]
 
 
 def _is_kept_by_all(call: Call, provider: str | None) -> bool:
     """Whether every target can go on by the id alone; ``provider`` is who gave it, None where nobody here knows."""
-    return all(_keeps(call, target) and provider in (None, target) for target in _providers(call))
+    return all(_keeps(call, target) and provider in (None, target.provider) for target in _targets(call))
 
 
 def _is_native_to_any(call: Call) -> bool:
-    lanes = (call.gateway.lanes.get((call.format.name, provider)) for provider in _providers(call))
-    return any(lane is not None and lane.wire.name == call.format.name for lane in lanes)
+    return any(_is_native(call, target) for target in _targets(call))

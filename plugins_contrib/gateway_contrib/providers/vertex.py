@@ -124,9 +124,9 @@ class Vertex(Provider):
         return [] if secret is None else [("authorization", f"Bearer {secret.value}")]
 
     def traits(self, model: str) -> Traits:
-        """What the model takes, by its name."""
+        """What the model takes, by the catalogue and by its name."""
         if not is_claude(model):
-            return gemini_traits(model, vertex=True, labels=True, tiers=False, single=True)
+            return gemini_traits(model, self.info(model), vertex=True, labels=True, tiers=False, single=True)
         # Vertex's one version takes sampling parameters as Anthropic's older one does.
         name = model.rpartition("/")[2].partition("@")[0]
         return claude_traits(name, _SAMPLING_VERSION, self.config.max_tokens_default, self.info(model))

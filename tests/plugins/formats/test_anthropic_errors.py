@@ -126,8 +126,8 @@ def test_a_code_and_the_field_at_fault_are_read() -> None:
         ({"retry_after": "Fri, 20 Nov 2026 10:00:00 GMT", "date": "Fri, 20 Nov 2026 10:00:30 GMT"}, 0.0),
         ({"retry_after": "Fri, 20 Nov 2026 10:00:30 GMT"}, None),
         ({"retry_after": "soon"}, None),
-        ({"retry_after": "-1"}, None),
-        ({"retry_after": "inf"}, None),
+        ({"retry_after": "-1"}, 0.0),
+        ({"retry_after": "inf"}, 3600.0),
         ({}, None),
     ],
 )

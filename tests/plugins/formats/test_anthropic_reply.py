@@ -277,7 +277,7 @@ def test_a_refusal_is_text_and_the_reason() -> None:
 
 def test_what_a_message_cannot_say_is_named() -> None:
     reply = foreign(
-        Text(text="a", citations=[{"url": "u"}], extra={"y": 1}),
+        Text(text="a", citations=[{"document": "u"}], extra={"y": 1}),
         Media(kind="image", url="u"),
         Opaque(origin="gemini", type="executableCode", value={}),
         usage=Usage(extra={"z": 1}),

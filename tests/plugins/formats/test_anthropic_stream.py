@@ -164,19 +164,27 @@ def test_a_stop_reason_makes_a_stream_complete_and_nothing_less_does() -> None:
 
 
 def test_a_last_event_without_its_blank_line_counts() -> None:
-    assert isinstance(read((start() + TEXT + STOP).rstrip())[-1], End)
+    assert isinstance(read((start() + TEXT + finish() + STOP).rstrip())[-1], End)
 
 
 def test_what_a_sloppy_server_leaves_out_is_put_in() -> None:
-    # No content_block_stop, no stop reason, a start said twice, and OpenAI's end mark.
+    # No content_block_stop, a start said twice, and OpenAI's end mark.
     use = block(0, {"type": "tool_use", "id": "t", "name": "f"}, stop=False)
-    events = read(start() + start() + use + STOP + b"data: [DONE]\n\n")
-    assert [type(found) for found in events] == [Start, PartStart, PartDelta, PartStop, Finish, End]
+    events = read(start() + start() + use + finish("tool_use") + STOP + b"data: [DONE]\n\n")
+    assert [type(found) for found in events] == [Start, PartStart, PartDelta, PartStop, Finish, UsageUpdate, End]
     assert isinstance(events[4], Finish)
     assert events[4].finish_reason == "tool_calls"
     # An index that begins again ends the block that had it.
     again = block(0, {"type": "text", "text": "a"}, stop=False) + block(0, {"type": "text", "text": "b"})
     assert [type(found) for found in parts_of(again)] == [PartStart, PartDelta, PartStop] * 2
+
+
+def test_an_end_without_a_stop_reason_is_no_end() -> None:
+    data = start() + TEXT + STOP
+    assert not any(isinstance(found, End | Finish) for found in read(data))
+    watch = FORMAT.stream_watch(hide_usage=False)
+    assert watch.feed(data) + watch.close() == start() + TEXT
+    assert not watch.complete
 
 
 def test_an_error_ends_the_stream_and_nothing_follows() -> None:
@@ -216,8 +224,9 @@ def test_what_is_no_stream_is_the_providers_fault(data: bytes) -> None:
 
 def test_a_watch_sees_an_error_and_no_end() -> None:
     watch = FORMAT.stream_watch(hide_usage=False)
-    data = start() + TEXT + event("error", error={"type": "api_error", "message": "broken"}) + STOP
-    assert watch.feed(data) == data
+    data = start() + TEXT + event("error", error={"type": "api_error", "message": "broken"})
+    assert watch.feed(data + STOP) == data
+    assert watch.feed(STOP) == b""
     assert watch.close() == b""
     assert watch.error is not None
     assert watch.error.kind == "server_error"
@@ -242,7 +251,7 @@ def test_a_watch_counts_a_stop_reason_as_the_end_when_the_stream_closes() -> Non
     watch = FORMAT.stream_watch(hide_usage=False)
     watch.feed(start() + TEXT + finish())
     assert not watch.complete
-    assert watch.close() == b""
+    assert json.loads(watch.close().partition(b"data: ")[2]) == {"type": "message_stop"}
     assert watch.complete
     assert watch.usage == Usage(prompt_tokens=3, completion_tokens=7)
 

@@ -400,6 +400,14 @@ def test_a_web_search_is_asked_of_anthropic() -> None:
     assert lost == ["web_search_options.search_context_size"]
 
 
+def test_geminis_search_is_asked_of_anthropic() -> None:
+    extra = {"excludeDomains": ["x.example"], "timeRangeFilter": {}}
+    tool = Tool(kind="server", name="googleSearch", type="web_search", origin="gemini", extra=extra)
+    written, lost = say(tools=[tool])
+    assert written["tools"] == [{"type": "web_search_20250305", "name": "web_search", "blocked_domains": ["x.example"]}]
+    assert lost == ["tools[0].timeRangeFilter"]
+
+
 F, G = Tool(name="f"), Tool(name="g")
 
 

@@ -215,6 +215,37 @@ def test_a_choice_is_what_the_model_can_be_made_to_do(model: str, choice: ToolCh
     assert len(body["toolConfig"]["tools"]) == (1 if choice.mode == "allowed" else 2)
 
 
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (None, {"type": "auto"}),
+        (ToolChoice(mode="auto"), {"type": "auto"}),
+        (ToolChoice(mode="required"), {"type": "any"}),
+        (ToolChoice(mode="named", name="add"), {"type": "tool", "name": "add"}),
+    ],
+)
+def test_claude_is_held_to_one_call_at_a_time_in_its_own_words(choice: ToolChoice | None, said: dict[str, Any]) -> None:
+    body, lost = written(tools=[FUNCTION], tool_choice=choice, parallel_tool_calls=False)
+    assert body["additionalModelRequestFields"]["tool_choice"] == {**said, "disable_parallel_tool_use": True}
+    assert "toolChoice" not in body["toolConfig"]
+    assert lost == {}
+
+
+def test_other_models_cannot_be_held_to_one_call_at_a_time() -> None:
+    body, lost = written(
+        tools=[FUNCTION], tool_choice=ToolChoice(mode="required"), parallel_tool_calls=False, model=NOVA
+    )
+    assert "additionalModelRequestFields" not in body
+    assert body["toolConfig"]["toolChoice"] == {"any": {}}
+    assert list(lost) == ["parallel_tool_calls"]
+
+
+def test_parallel_calls_that_are_forbidden_need_tools_to_be_told_of() -> None:
+    body, lost = written(parallel_tool_calls=False)
+    assert "additionalModelRequestFields" not in body
+    assert lost == {}
+
+
 def test_no_tool_is_called_where_none_may_be() -> None:
     body, lost = written(tools=[FUNCTION], tool_choice=ToolChoice(mode="none"))
     assert "toolConfig" not in body

@@ -157,7 +157,7 @@ def test_structured_output_is_json_object_with_a_schema() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
     wanted = ResponseFormat(type="json_schema", name="r", schema=schema, strict=True)
     out, dropped = written(asked(response_format=wanted))
-    assert out["response_format"] == {"type": "json_object", "json_schema": schema}
+    assert out["response_format"] == {"type": "json_object", "json_schema": {"title": "r", **schema}}
     assert dropped == {}
     assert written(asked(response_format=ResponseFormat(type="json_object")))[0]["response_format"] == {
         "type": "json_object"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.catalogue import ModelInfo, lookup
 from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
 from gateway.protocol import (
@@ -274,6 +275,38 @@ def test_thinking_in_the_words_of_the_model(
     found, reasons = config(asked(reasoning=reasoning), model)
     assert found.get("thinkingConfig") == written
     assert list(reasons) == lost
+
+
+def test_the_catalogue_counts_before_the_rules() -> None:
+    hydrogen = traits_of("gemini-4-hydrogen", lookup("gemini", "gemini-4-hydrogen"))
+    body, lost = write(asked(reasoning=Reasoning(effort="xhigh"), max_tokens=2_000_000), traits=hydrogen)
+    assert body["generationConfig"]["thinkingConfig"]["thinkingLevel"] == "XHIGH"
+    assert body["generationConfig"]["maxOutputTokens"] == 1_048_576
+    assert list(lost) == ["max_tokens"]
+    body, lost = write(asked(reasoning=Reasoning(effort="minimal")), traits=hydrogen)
+    assert body["generationConfig"]["thinkingConfig"]["thinkingLevel"] == "LOW"
+    assert list(lost) == ["reasoning.effort"]
+
+
+def test_what_the_configuration_says_of_a_model_counts() -> None:
+    info = ModelInfo(name="house", efforts=("none", "low", "high"), tools=False, structured_output=False)
+    wanted = ResponseFormat(type="json_object")
+    request = asked(reasoning=Reasoning(effort="none"), tools=[Tool(name="f")], response_format=wanted)
+    body, lost = write(request, traits=traits_of("house", info))
+    assert body["generationConfig"] == {"thinkingConfig": {"thinkingBudget": 0}}
+    assert "tools" not in body
+    assert set(lost) == {"tools", "response_format"}
+    body, lost = write(
+        asked(reasoning=Reasoning(effort="low")), traits=traits_of("gemini-3-x", ModelInfo(name="x", reasoning=False))
+    )
+    assert "generationConfig" not in body
+    assert list(lost) == ["reasoning.effort"]
+
+
+def test_older_models_keep_their_budgets_whatever_words_the_catalogue_knows() -> None:
+    info = ModelInfo(name="gemini-2.5-flash", efforts=("low", "high"))
+    body, _ = write(asked(reasoning=Reasoning(effort="low")), traits=traits_of("gemini-2.5-flash", info))
+    assert body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == 1024
 
 
 def test_tools_of_every_kind() -> None:

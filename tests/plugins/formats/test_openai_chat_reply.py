@@ -259,6 +259,15 @@ def test_the_native_word_of_openrouter_and_the_stop_string_of_vllm_are_kept() ->
             {"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109},
             Usage(prompt_tokens=35, completion_tokens=74, reasoning_tokens=62),
         ),
+        (  # xAI counts reasoning apart from the completion
+            {
+                "prompt_tokens": 32,
+                "completion_tokens": 9,
+                "total_tokens": 135,
+                "completion_tokens_details": {"reasoning_tokens": 94},
+            },
+            Usage(prompt_tokens=32, completion_tokens=103, reasoning_tokens=94),
+        ),
         ({"prompt_tokens": 9, "completion_tokens": None, "total_tokens": None}, Usage(prompt_tokens=9)),
     ],
 )

@@ -30,6 +30,7 @@ from gateway.protocol import (
 from gateway_plugins.formats.openai_chat import OpenAIChat
 
 DONE = b"data: [DONE]\n\n"
+UNNAMED = {"id": "x", "object": "chat.completion.chunk", "created": 7, "model": "m"}
 
 
 def event(value: Any) -> bytes:
@@ -139,9 +140,18 @@ def test_a_missing_end_mark_is_forgiven_only_behind_a_finish_reason() -> None:
     assert isinstance(read(*two, chunk({}, "stop", index=1))[-1], End)
 
 
-def test_the_end_mark_ends_a_choice_that_never_said_why() -> None:
-    assert read(chunk({"content": "a"}), DONE)[-2:] == [Finish(finish_reason="stop"), End()]
-    assert read(calls(call("f", "{}", index=0, id="c")), DONE)[-2:] == [Finish(finish_reason="tool_calls"), End()]
+def test_the_end_mark_ends_a_choice_of_a_provider_that_knows_no_reasons() -> None:
+    def told(**delta: Any) -> bytes:
+        return event({**UNNAMED, "choices": [{"index": 0, "delta": delta}]})
+
+    assert read(told(content="a"), DONE)[-2:] == [Finish(finish_reason="stop"), End()]
+    calling = told(tool_calls=[call("f", "{}", index=0, id="c")])
+    assert read(calling, DONE)[-2:] == [Finish(finish_reason="tool_calls"), End()]
+
+
+def test_an_end_mark_without_the_reason_that_was_promised_is_no_end() -> None:
+    for cut in (chunk({"content": "a"}), calls(call("f", "{}", index=0, id="c"))):
+        assert not any(isinstance(item, End | Finish) for item in read(cut, DONE))
 
 
 def test_what_follows_the_end_is_not_read() -> None:
@@ -402,7 +412,7 @@ def test_a_name_in_pieces_is_announced_whole() -> None:
         calls(call("get_", "", index=0, id="c")),
         calls(call("weather", "", index=0)),
         calls(call(None, "{}", index=0)),
-        DONE,
+        chunk({}, "tool_calls"),
     )
     assert called(events) == [("c", "get_weather", "{}")]
 
@@ -410,15 +420,18 @@ def test_a_name_in_pieces_is_announced_whole() -> None:
 def test_calls_without_ids_or_with_the_same_one_get_ids_of_their_own() -> None:
     without = read(calls(call("f", "{}", index=0, id=""), call("g", "{}", index=1)), chunk({}, "tool_calls"), DONE)
     assert called(without) == [("call_x_0", "f", "{}"), ("call_x_1", "g", "{}")]
-    unnumbered = read(calls(call("f", "{}"), call("g", "{}")), DONE)
+    unnumbered = read(calls(call("f", "{}"), call("g", "{}")), chunk({}, "tool_calls"))
     assert called(unnumbered) == [("call_x_0", "f", "{}"), ("call_x_1", "g", "{}")]
-    repeated = read(calls(call("f", "{}", index=0, id="c"), call("g", "{}", index=1, id="c")), DONE)
+    same = calls(call("f", "{}", index=0, id="c"), call("g", "{}", index=1, id="c"))
+    repeated = read(same, chunk({}, "tool_calls"))
     assert called(repeated) == [("c", "f", "{}"), ("call_x_1", "g", "{}")]
 
 
 def test_calls_that_do_not_overlap_are_closed_one_by_one() -> None:
     events = read(
-        calls(call("f", "{}", index=0, id="c")), calls(call("g", "{}", index=1, id="d")), chunk({"content": "a"}), DONE
+        calls(call("f", "{}", index=0, id="c")),
+        calls(call("g", "{}", index=1, id="d")),
+        chunk({"content": "a"}, "tool_calls"),
     )
     kinds = [(type(item).__name__, item.part) for item in events if isinstance(item, PartStart | PartStop)]
     assert kinds == [
@@ -437,7 +450,8 @@ def test_a_call_without_arguments_is_a_call() -> None:
 
 def test_arguments_behind_a_complete_call_are_a_protocol_error_unless_blank() -> None:
     begun = [calls(call("f", "{}", index=0, id="c")), calls(call("g", "{", index=1, id="d"))]
-    assert called(read(*begun, calls(call(None, " ", index=0)), calls(call(None, "}", index=1)), DONE))[0][2] == "{}"
+    rest = [calls(call(None, " ", index=0)), calls(call(None, "}", index=1)), chunk({}, "tool_calls")]
+    assert called(read(*begun, *rest))[0][2] == "{}"
     with pytest.raises(UpstreamProtocolError):
         read(*begun, calls(call(None, "{}", index=0)))
 
@@ -446,7 +460,8 @@ def test_custom_calls_signatures_and_the_deprecated_function_call() -> None:
     custom = {"index": 0, "id": "c", "type": "custom", "custom": {"name": "f", "input": "fr"}}
     signed = {"index": 1, "id": "d", "function": {"name": "g", "arguments": "{}"}}
     signed["extra_content"] = {"google": {"thought_signature": "sig"}}
-    events = read(calls(custom), calls({"index": 0, "custom": {"input": "ee"}}), calls(signed), DONE)
+    more = calls({"index": 0, "custom": {"input": "ee"}})
+    events = read(calls(custom), more, calls(signed), chunk({}, "tool_calls"))
     assert called(events) == [("c", "f", "free"), ("d", "g", "{}")]
     contents = [item.content for item in events if isinstance(item, PartStart)]
     assert contents == [ToolCall(id="c", name="f", kind="custom"), ToolCall(id="d", name="g", signature="sig")]

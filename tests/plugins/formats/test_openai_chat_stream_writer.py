@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
 from gateway.errors import RateLimited, UpstreamDisconnected
@@ -210,10 +211,24 @@ def test_citations_are_placed_by_the_text_that_they_stand_for() -> None:
         PartDelta(part=1, kind="citation", data={"type": "page_location"}),
         PartStop(part=1),
         *text(" this", number=2),
+        PartStart(part=3, content=Text(text="")),
+        PartDelta(part=3, kind="text", value="."),
+        PartDelta(part=3, kind="citation", data={"type": "web", "url": "https://y", "title": "Y"}),
+        PartStop(part=3),
+        Finish(finish_reason="stop"),
         End(),
     )
-    cited = {"url": "https://x", "title": "X", "start_index": 4, "end_index": 9}
-    assert deltas(chunks)[2] == {"annotations": [{"type": "url_citation", "url_citation": cited}]}
+    cited = [
+        {"url": "https://x", "title": "X", "start_index": 4, "end_index": 9},
+        {"url": "https://y", "title": "Y", "start_index": 14, "end_index": 15},
+    ]
+    wanted = {"annotations": [{"type": "url_citation", "url_citation": one} for one in cited]}
+    assert [delta for delta in deltas(chunks) if "annotations" in delta] == [wanted]
+    whole = ChatCompletionStreamState()
+    for chunk in chunks[:-1]:
+        whole.handle_chunk(ChatCompletionChunk.model_validate(chunk))  # it refuses a second list without indexes
+    told = whole.get_final_completion().choices[0].message
+    assert [one.url_citation.url for one in told.annotations or ()] == ["https://x", "https://y"]
 
 
 def test_refusals_media_and_logprobs_have_their_places_and_what_has_none_is_silent() -> None:
@@ -236,7 +251,7 @@ def test_refusals_media_and_logprobs_have_their_places_and_what_has_none_is_sile
     assert chunks[0]["choices"][0]["logprobs"] == logprobs
     assert deltas(chunks)[1:] == [
         {"refusal": "No"},
-        {"images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]},
+        {"images": [{"index": 0, "type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]},
         {"audio": {"id": "au", "data": "BB", "expires_at": 0, "transcript": ""}},
         {},
     ]

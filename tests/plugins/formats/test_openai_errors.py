@@ -16,6 +16,7 @@ from gateway.errors import (
     GatewayError,
     InternalError,
     InvalidRequest,
+    Kind,
     ModelNotFound,
     PermissionDenied,
     RateLimited,
@@ -301,7 +302,7 @@ def test_no_json_can_make_the_reader_fail(body: Any) -> None:
             UpstreamRejected("m", status=429, kind="rate_limit", code="rate_limit_error"),
             "requests",
             None,
-            "rate_limit_error",
+            "rate_limit_exceeded",
         ),
         (
             UpstreamRejected("m", status=529, kind="overloaded", code="overloaded_error"),
@@ -330,3 +331,19 @@ def test_an_error_that_is_written_reads_back_as_the_same_kind() -> None:
     ):
         again = read(error.status, OpenAIChat().write_error(error, "req_1"))
         assert (again.kind, again.code, again.message) == (error.kind, error.code, error.message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "written"),
+    [
+        ("rate_limit", "ThrottlingException", "rate_limit_exceeded"),
+        ("rate_limit", "RESOURCE_EXHAUSTED", "rate_limit_exceeded"),
+        ("context_length", "ValidationException", "context_length_exceeded"),
+        ("overloaded", "ServiceUnavailableException", None),
+        ("quota", "credit_balance_exhausted", "credit_balance_exhausted"),
+        ("quota", "1113", "1113"),
+    ],
+)
+def test_no_other_vendors_word_is_a_code(kind: Kind, code: str, written: str | None) -> None:
+    body = json.loads(OpenAIChat().write_error(UpstreamRejected("m", status=400, kind=kind, code=code), "req_1"))
+    assert body["error"]["code"] == written

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from gateway import PluginContext, RateLimited, Reply
+from gateway.decision import decision_of
+from gateway.needs import needs_of
 from gateway_plugins.logs.audit_commands import Table, list_calls, moment
 from gateway_plugins.logs.audit_log import AuditLog, AuditLogConfig
 from gateway_plugins.logs.audit_reader import AuditReader, Filters, open_reader
-from tests.plugins.logs.audit_calls import finished, running
+from tests.plugins.logs.audit_calls import FIRST, SECOND, finished, running
 from tests.plugins.made_calls import made_call
 
 NOW = time.time()
@@ -185,3 +187,42 @@ def test_moments_are_told_as_dates_in_utc() -> None:
     assert moment("2026-01-01T01:00+01:00") == 1767225600
     with pytest.raises(argparse.ArgumentTypeError, match="expected 90s"):
         moment("yesterday")
+
+
+def test_show_tells_how_the_targets_were_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = finished(id="req_decided1", strategy="cheapest")
+    decision = decision_of(call)
+    decision.rule, decision.split = "tokens > 5", "canary"
+    decision.scored(SECOND, 0.25, "dollars expected")
+    decision.candidate("blind/m").why = "takes no images\x1b[31m"
+    decision.order((SECOND, FIRST))
+    call.note("down/gpt-4o was passed over: open")
+    assert needs_of(call).tokens == 15
+    with running(tmp_path) as plugin:
+        plugin.on_complete(call, None)
+        plugin.on_complete(finished(id="req_decided1~copy", copy_of="req_decided1"), None)
+    assert run(tmp_path, "show", "req_decided1") == 0
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    lines = [
+        "decision: cheapest",
+        "  rule: tokens > 5",
+        "  split: canary",
+        "  needs: tokens 15",
+        "  1. up/claude (0.25 dollars expected)",
+        "  2. down/gpt-4o",
+        "  not tried: blind/m (takes no images?[31m)",
+        "  down/gpt-4o was passed over: open",
+        "attempt 1: down/gpt-4o at 1.0 ms",
+    ]
+    assert "\n".join(lines) in text
+    assert text.endswith("It was copied as: req_decided1~copy\n")
+    assert "came again" not in text
+    assert run(tmp_path, "show", "req_deci", "--json") == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert whole["decision"]["candidates"][0] == {
+        "target": "up/claude",
+        "score": 0.25,
+        "detail": "dollars expected",
+    }
+    assert whole["copies"] == ["req_decided1~copy"]

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from gateway import RateLimited, Reply, Unavailable
+from gateway.decision import decision_of
 from gateway.errors import ConfigError
 from gateway_plugins.logs.audit_log import AuditLog, AuditLogConfig
-from tests.plugins.logs.audit_calls import finished, rows, running, wait_for
+from tests.plugins.logs.audit_calls import FIRST, SECOND, finished, rows, running, wait_for
 from tests.plugins.made_calls import CONTEXT, made_call
 
 
@@ -69,6 +70,9 @@ def test_a_row_tells_the_whole_call(tmp_path: Path) -> None:
         "upstream_us": 498_500,
         "request_bytes": len(call.body),
         "reply_bytes": 99,
+        "decision": None,
+        "copy_of": None,
+        "score": None,
     }
 
 
@@ -330,3 +334,19 @@ def test_the_dropped_fields_are_json(tmp_path: Path) -> None:
     with running(tmp_path) as plugin:
         plugin.on_complete(call, Reply())
     assert json.loads(rows(tmp_path)[0]["dropped"]) == {"messages[0].näme": 'said "no"'}
+
+
+def test_a_row_tells_how_the_targets_were_chosen(tmp_path: Path) -> None:
+    call = finished(targets=(FIRST, SECOND), copy_of="req_original", score=0.75)
+    decision_of(call).scored(SECOND, 2.0, "calls in flight")
+    decision_of(call).order((SECOND, FIRST))
+    call.note("down/gpt-4o was passed over: open")
+    with running(tmp_path) as plugin:
+        plugin.on_complete(call, None)
+    (row,) = rows(tmp_path)
+    assert (row["copy_of"], row["score"]) == ("req_original", 0.75)
+    assert json.loads(row["decision"]) == {
+        "strategy": "ordered",
+        "candidates": [{"target": "up/claude", "score": 2.0, "detail": "calls in flight"}, {"target": "down/gpt-4o"}],
+        "notes": ["down/gpt-4o was passed over: open"],
+    }

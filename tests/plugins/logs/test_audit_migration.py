@@ -97,7 +97,7 @@ def test_a_file_of_the_second_version_is_shown_and_brought_up_to_date(
     path = tmp_path / "audit.sqlite"
     with sqlite3.connect(path) as connection:
         connection.executescript(second_version())
-        row = facts("req_second", cost_nano=5, tags='["a"]')
+        row = facts("req_second", cost_nano=5, tags='["a"]', attempts=1)
         marks = ", ".join(f":{name}" for name in row)
         connection.execute(f"INSERT INTO calls ({', '.join(row)}) VALUES ({marks})", row)
         connection.execute("PRAGMA user_version = 2")
@@ -106,6 +106,7 @@ def test_a_file_of_the_second_version_is_shown_and_brought_up_to_date(
     assert "cost_nano" in columns(path, "calls")
     with open_reader(path) as reader:
         assert show_call(reader, argparse.Namespace(id="req_second", json=False)) == 0
+        assert [call.id for call in reader.routed(Filters(), 5)] == ["req_second"]
     assert "req_second" in capsys.readouterr().out
     store = AuditStore(path)
     store.open()

@@ -69,9 +69,19 @@ def test_a_callers_own_key_is_sent_as_it_came() -> None:
         (b'{"messages":[{"content":"the \\"temperature\\" of it"}]}', "2026-10-21"),
         (b'{"tools":[{"input_schema":{"properties":{"temperature":{}}}}]}', "2026-10-21"),
         (b'{"temperature"', "2026-10-21"),
+        (b'{"messages":[{"role":"assistant","content":[{"type":"document"}]}]}', "2023-06-01"),
+        (
+            b'{"messages":[{"role":"user","content":[{"type":"document"}]},{"role":"assistant","content":"a"}]}',
+            "2026-10-21",
+        ),
+        (b'{"messages":[{"role":"user","content":[{"type":"text","citations":[{"type":"x"}]}]}]}', "2023-06-01"),
+        (b'{"messages":[{"role":"user","content":[{"type":"text","citations":[]}]}]}', "2026-10-21"),
+        (b'{"messages":[{"role":"user","content":[{"type":"document","citations":{"enabled":true}}]}]}', "2026-10-21"),
+        (b'{"messages":[{"role":"assistant","content":[{"type":"text","citations":[{"type":"x"}]}]}]}', "2026-10-21"),
+        (b'{"messages":["\\"citations\\"", 1]}', "2026-10-21"),
     ],
 )
-def test_the_version_follows_the_sampling_parameters(body: bytes, sent: str) -> None:
+def test_the_version_is_the_newest_that_takes_what_is_said(body: bytes, sent: str) -> None:
     assert version(made(), body) == [("anthropic-version", sent)]
 
 

@@ -26,6 +26,9 @@ LAST: dict[str, Any] = {
 NDJSON = {"content-type": "application/x-ndjson"}
 
 
+TIMES = {"total_duration": 9, "load_duration": 1, "prompt_eval_duration": 3, "eval_duration": 5}
+
+
 def line(**fields: Any) -> bytes:
     return json.dumps({**LAST, "done": False, "done_reason": None, **fields}).encode() + b"\n"
 
@@ -98,3 +101,21 @@ def test_settings_of_the_other_api_are_warned_of() -> None:
     assert made().address == "http://127.0.0.1:11434"
     with pytest.raises(ConfigError):
         made(base_url="localhost:11434")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", ASK),
+        ("/v1/messages", {**ASK, "max_tokens": 5}),
+        ("/v1/responses", {"model": "ollama/m", "input": "hi"}),
+        ("/v1beta/models/ollama/m:generateContent", {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}),
+    ],
+)
+def test_how_long_it_took_is_no_part_of_the_answer(path: str, body: dict[str, Any]) -> None:
+    with ScriptedProvider() as provider, running_gateway(table(provider, *NATIVE)) as gateway:
+        provider.reply(json={**LAST, **TIMES, "message": {"role": "assistant", "content": "yo"}})
+        answer = gateway.post(path, body)
+    assert answer.status == 200
+    assert "x-gateway-dropped" not in answer.headers
+    assert "_duration" not in answer.body.decode()

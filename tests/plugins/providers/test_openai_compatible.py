@@ -22,6 +22,7 @@ from gateway.testing import ScriptedProvider, running_gateway
 from gateway_plugins.formats.openai_chat import OpenAIChat
 from gateway_plugins.providers.openai_compatible import OpenAICompatible
 from gateway_plugins.providers.presets import BY_HAND, PRESETS
+from tests.plugins.upstream import ANSWER, ASK, provider_table
 
 ANYWHERE = Path()
 KEY = Secret("sk-1")
@@ -282,3 +283,20 @@ def test_a_preset_without_embeddings_is_not_asked_for_them() -> None:
         answer = gateway.post("/v1/embeddings", {"model": "groq/m", "input": "x"})
     assert answer.status == 400
     assert answer.json()["error"]["code"] == "unsupported_operation"
+
+
+def test_a_providers_own_times_and_numbers_are_no_part_of_an_answer() -> None:
+    times = {"queue_time": 0.1, "prompt_time": 0.1, "completion_time": 0.2, "total_time": 0.4}
+    told = {"x_groq": {"id": "req_1"}, "time_info": {"total_time": 0.4}, "timings": {"predicted_ms": 9.0}}
+    own = {**ANSWER, **told, "usage": {**ANSWER["usage"], **times}}
+    with ScriptedProvider() as provider, running_gateway(provider_table(provider)) as gateway:
+        for _ in range(3):
+            provider.reply(json=own)
+        ask = {**ASK, "model": "up/m"}
+        messages = gateway.post("/v1/messages", {**ask, "max_tokens": 9})
+        responses = gateway.post("/v1/responses", {"model": "up/m", "input": "hi"})
+        chat = gateway.post("/v1/chat/completions", ask)
+    assert "x-gateway-dropped" not in messages.headers
+    assert "x-gateway-dropped" not in responses.headers
+    # Who speaks the provider's own format gets them as they came.
+    assert chat.json() == own

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from gateway.needs import TOKENS_PER_ATTACHMENT
 from gateway.protocol import ChatRequest, Media, Message, Opaque, Text, Thinking, Tool, ToolCall, ToolResult
 from gateway.testing import ScriptedProvider, running_gateway
 from gateway_plugins.formats.anthropic_carrier import MARK
 from gateway_plugins.formats.anthropic_reply import thinking_block
-from gateway_plugins.routing.estimated_count import TOKENS_PER_ATTACHMENT, estimated_tokens
+from gateway_plugins.routing.estimated_count import estimated_tokens
 from tests.plugins.upstream import provider_table
 
 PATH = "/v1/messages/count_tokens"
@@ -53,8 +54,11 @@ def test_anthropic_counts_what_it_is_asked() -> None:
 def test_thinking_carried_for_others_never_reaches_anthropic() -> None:
     carried = thinking_block(Thinking(text="hm", signature="s", origin="gemini"))
     turn = [*ASK["messages"], {"role": "assistant", "content": [carried, {"type": "text", "text": "six"}]}]
+    usage = {"input_tokens": 14, "output_tokens": 0}
+    message = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage}
     with ScriptedProvider() as provider:
-        provider.default_reply(json={"input_tokens": 14})
+        provider.reply(json={"input_tokens": 14})
+        provider.reply(json={**message, "stop_reason": "end_turn"})
         with running_gateway(TABLES.partition("[models.both]")[0].format(url=provider.url)) as gateway:
             gateway.post(PATH, json={**ASK, "messages": turn})
             gateway.post("/v1/messages", json={**ASK, "messages": turn, "max_tokens": 5})

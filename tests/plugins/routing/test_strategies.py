@@ -83,7 +83,6 @@ def test_least_latency_prefers_the_faster_of_two_and_still_sees_the_others() -> 
     firsts = Counter(names(asked(gateway))[0] for _ in range(300))
     assert firsts["b"] > firsts["c"] > firsts["a"] > 0
     assert firsts["b"] > 150
-    assert names(asked(gateway))[1:] in {"ba", "ca", "bc", "cb"} or True
     entry = decided(asked(gateway)).candidate("b/m")
     assert entry.score == pytest.approx(200, rel=0.2)
     assert entry.detail == "ms to a first token, times the calls there"
@@ -92,7 +91,11 @@ def test_least_latency_prefers_the_faster_of_two_and_still_sees_the_others() -> 
 def test_least_latency_counts_the_calls_that_wait_and_tries_who_was_never_seen() -> None:
     gateway = gateway_of(MODEL.format("least_latency", "explore = 0").replace(', "c/m"', ""))
     answered(gateway, "a/m", 0.2)
-    assert decided(asked(gateway)).candidate("b/m").score == decided(asked(gateway)).candidate("a/m").score
+    assert names(asked(gateway)) == "ba"
+    busy(gateway, "b/m", 2)
+    assert names(asked(gateway)) == "ab"
+    for _ in range(2):
+        gateway.health.ended("b/m", "ok")
     answered(gateway, "b/m", 0.4)
     assert names(asked(gateway)) == "ab"
     busy(gateway, "a/m", 3)
@@ -166,7 +169,7 @@ def conversation(start: str, turns: int = 1) -> list[dict[str, str]]:
 
 def test_prefix_affinity_keeps_a_conversation_where_it_began_and_spreads_others() -> None:
     gateway, other = strategy("prefix_affinity"), strategy("prefix_affinity")
-    firsts = Counter()
+    firsts: Counter[str] = Counter()
     for number in range(90):
         orders = {
             names(asked(one, messages=conversation(f"topic {number}", turns)))
@@ -198,7 +201,11 @@ def test_prefix_affinity_passes_on_what_would_overload_a_target() -> None:
 
 def test_prefix_affinity_takes_prompts_of_any_shape() -> None:
     gateway = strategy("prefix_affinity")
-    for body in ({"messages": "x"}, {"messages": []}, {"messages": [1]}, {"input": "text", "messages": None}):
+    bodies: list[dict[str, Any]] = [
+        *({"messages": value} for value in ("x", [], [1])),
+        {"input": "text", "messages": None},
+    ]
+    for body in bodies:
         assert sorted(names(asked(gateway, **body))) == ["a", "b", "c"]
 
 
@@ -218,7 +225,7 @@ def test_weighted_keeps_a_caller_with_its_target_where_asked() -> None:
     targets = '[{ provider = "a", model = "m", weight = 3 }, "b/m", { provider = "c", model = "m", weight = 0 }]'
     toml = PROVIDERS + f'[models.fast]\nstrategy = "weighted"\n{options}\ntargets = {targets}\n'
     gateway = gateway_of(toml)
-    firsts = Counter()
+    firsts: Counter[str] = Counter()
     for number in range(400):
         header = {b"x-session-id": str(number).encode()}
         orders = {names(asked(gateway, headers=header)) for _ in range(2)}
