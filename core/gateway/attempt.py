@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.books import settle
 from gateway.call import Attempt
+from gateway.credentials import HIDDEN, hide_keys, sent_keys
 from gateway.errors import CannotTranslate, GatewayError, PluginFailed, UpstreamError, UpstreamProtocolError
 from gateway.format import Dropped
 from gateway.jsonbody import LARGE_BODY
@@ -25,12 +26,26 @@ if TYPE_CHECKING:
 class Try:
     """A try, from its start to the last byte of its answer. Exactly one of ``done``, ``failed``, ``left`` ends it."""
 
-    __slots__ = ("answer", "attempt", "began", "call", "dropped", "key", "lane", "open", "probe", "slot", "target")
+    __slots__ = (
+        "answer",
+        "attempt",
+        "began",
+        "call",
+        "dropped",
+        "headers",
+        "key",
+        "lane",
+        "open",
+        "probe",
+        "slot",
+        "target",
+    )
 
     def __init__(self, call: Call, step: Step) -> None:
         self.call = call
         self.target = target = step.target
         self.key = step.key
+        self.headers: list[tuple[str, str]] = []
         self.lane = step.lane
         self.probe = step.probe
         self.began = False
@@ -52,9 +67,10 @@ class Try:
         limits = time_limits(call, target)
         health.began(self.key)
         self.began = True
-        slot = health.slot(self.key, None if limits.first_token is None else health.now() + limits.first_token)
-        await slot.__aenter__()
-        self.slot = slot
+        if health.limited:
+            slot = health.slot(self.key, None if limits.first_token is None else health.now() + limits.first_token)
+            await slot.__aenter__()
+            self.slot = slot
         call.target = target
         call.dropped = self.dropped
         call.usage = call.service_tier = call.search_units = None
@@ -80,6 +96,7 @@ class Try:
                 pieces=pieces,
                 stream=call.stream,
             )
+            self.headers = sent.headers
             waited = time.perf_counter()
             try:
                 answer = self.answer = await provider.send(call, sent, limits)
@@ -122,10 +139,14 @@ class Try:
         """The answer is complete."""
         if self._end():
             settle(self.call, self.attempt, usage, tier, search_units)
-            self._judge("ok")
+            if self.probe:
+                self._judge("ok")
+            elif self.began:
+                self.call.gateway.health.ended_well(self.key)
 
     def failed(self, error: GatewayError, usage: Usage | None = None, *, billed: bool = False) -> None:
         """It came to nothing, or broke off; ``billed`` says that the provider worked for it."""
+        self.hide_keys(error)
         if not self._end():
             return
         self.attempt.error = error.message
@@ -133,6 +154,16 @@ class Try:
         if billed or isinstance(error, UpstreamProtocolError):
             settle(self.call, self.attempt, usage, None)  # an answer that cannot be read was worked for all the same
         self._judge("interrupted" if self.attempt.first_byte else "error", error)
+
+    def hide_keys(self, error: GatewayError) -> None:
+        """Take the provider's key out of its error, should it repeat what it was sent."""
+        hide_keys(error, sent_keys(self.headers))
+
+    def without_keys(self, data: bytes) -> bytes:
+        """A provider's words without the key that it was sent."""
+        for key in sent_keys(self.headers):
+            data = data.replace(key.encode("latin-1", "replace"), HIDDEN.encode())
+        return data
 
     def left(self, why: str, usage: Usage | None = None, *, billed: bool) -> None:
         """Nobody waits for it any more: the caller left, or another target was faster."""

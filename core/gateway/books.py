@@ -32,6 +32,8 @@ def settle(
 
 def total(attempts: list[Attempt]) -> int | None:
     """The cost of all billed attempts, in nano-dollars; None where there is none, or one's is not known."""
+    if len(attempts) == 1:
+        return attempts[0].cost if attempts[0].billed else None
     billed = [attempt.cost for attempt in attempts if attempt.billed]
     known = [cost for cost in billed if cost is not None]
     return sum(known) if known and len(known) == len(billed) else None

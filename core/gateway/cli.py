@@ -67,8 +67,8 @@ def _run(arguments: list[str]) -> int:
             raise
         if word not in commands.choices:
             near = _near(word, commands.choices)
-            hint = f'; did you mean "{near}"?' if near else f"; known are {', '.join(commands.choices)}"
-            parser.error(f'there is no command "{word}"{hint} (a plugin\'s command needs its table)')
+            known = f"; known are {', '.join(commands.choices)} (a plugin's command needs its table)"
+            parser.error(f'there is no command "{word}"' + (f'; did you mean "{near}"?' if near else known))
     args = parser.parse_args(rest)
     args.config = config
     run: Command = args.run
@@ -104,29 +104,36 @@ def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:
 def _add_own(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from gateway import commands as own  # noqa: PLC0415  # nothing heavy, but a name that shadows the parameter
 
-    serve = commands.add_parser("serve", help="serve until a signal ends it", allow_abbrev=False)
+    serve = _command(commands, "serve", "serve until a signal ends it")
     serve.add_argument("--bind", metavar="ADDRESS", help='"host:port" or "unix:/path", instead of [server] bind')
     serve.set_defaults(run=own.serve)
-    check = commands.add_parser("check", help="say whether a configuration can be used, and all that is wrong in it")
+    check = _command(commands, "check", "say whether a configuration can be used, and all that is wrong in it")
     check.set_defaults(run=own.check)
-    plan = commands.add_parser("plan", help="show what another configuration would change, for the logged calls too")
+    plan = _command(commands, "plan", "show what another configuration would change, for the logged calls too")
     own.add_plan(plan)
-    plugins = commands.add_parser("plugins", help="list what runs, in which order, with which hooks")
+    plugins = _command(commands, "plugins", "list what runs, in which order, with which hooks")
     plugins.add_argument("--json", action="store_true", help="print JSON")
     plugins.set_defaults(run=own.plugins)
-    models = commands.add_parser("models", help="list the models that clients may ask for")
+    models = _command(commands, "models", "list the models that clients may ask for")
     models.add_argument("--json", action="store_true", help="print JSON")
     models.set_defaults(run=own.models)
-    route = commands.add_parser("route", help="show where a request would go now and why, without sending it")
+    route = _command(commands, "route", "show where a request would go now and why, without sending it")
     own.add_route(route)
-    translate = commands.add_parser("translate", help="show what a request becomes at a target, without sending it")
+    translate = _command(commands, "translate", "show what a request becomes at a target, without sending it")
     own.add_translate(translate)
-    new = commands.add_parser("new-plugin", help="write a plugin to begin with, in one file")
+    new = _command(commands, "new-plugin", "write a plugin to begin with, in one file")
     new.add_argument("name", metavar="NAME", help="the plugin's name; the file is NAME.py")
     new.add_argument("--kind", choices=["guard", "provider"], default="guard", help="what it does (default: guard)")
     new.set_defaults(run=own.new_plugin)
-    version = commands.add_parser("version", help="print the version")
+    version = _command(commands, "version", "print the version")
     version.set_defaults(run=_version)
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, does: str
+) -> argparse.ArgumentParser:
+    """A command's parser; ``does`` stands in the list of commands and above the command's own help."""
+    return commands.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", allow_abbrev=False)
 
 
 def _add_plugins(commands: argparse._SubParsersAction[argparse.ArgumentParser], config: Path | None) -> None:

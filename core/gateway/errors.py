@@ -100,7 +100,8 @@ class GatewayError(Exception):
     def response_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that belong to this answer: retry hints, and the leaf's own."""
         out = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
-        if self.status in (429, 503, 529) or self.retry_after is not None:
+        limited = self.status in (429, 503, 529) or STATUS_OF_KIND[self.kind] == 429  # as callers may be told it
+        if limited or self.retry_after is not None:
             seconds = 1.0 if self.retry_after is None else max(0.0, self.retry_after)
             out.append((b"retry-after", str(math.ceil(seconds)).encode()))
             out.append((b"retry-after-ms", str(math.ceil(seconds * 1000)).encode()))

@@ -101,6 +101,13 @@ class StreamWriter(ABC):
     def write_error(self, error: GatewayError, request_id: str) -> bytes:
         """An error event; nothing may follow it, and no clean end does."""
 
+    def stand_behind(self, sent: bytes) -> None:
+        """Go on behind events that another hand wrote: ``sent``, of which this writer was given the meaning.
+
+        For a dialect that numbers its events, or names what they are about.
+        """
+        return
+
 
 class StreamWatch(ABC):
     """Looks at a same-dialect stream as it passes, without decoding every event.
@@ -123,6 +130,10 @@ class StreamWatch(ABC):
     @abstractmethod
     def close(self) -> bytes:
         """The upstream closed: the bytes still due; sets ``complete``."""
+
+    def writer(self) -> StreamWriter | None:
+        """What writes an error behind the events that passed, in a dialect that numbers them; None in any other."""
+        return None
 
 
 class ReplyFacts(msgspec.Struct, kw_only=True):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway.attempt import Try
 from gateway.call import Call, RawHeaders, Reply
 from gateway.errors import CannotTranslate, GatewayError, Unavailable, UpstreamError, UpstreamRejected
+from gateway.json_text import BAD_JSON
 from gateway.ladder import Ladder, Step
 from gateway.protocol import ChatReply, Usage
 from gateway.protocol.unroll import events_of
@@ -31,7 +32,7 @@ async def forward(call: Call) -> Reply:
     step = ladder.next()
     while step is not None:
         try:
-            after = health.hedge_after(call.model, str(step.target))
+            after = health.hedge_after(call.model, step.key)
             if after is None:
                 return await _answered(call, ladder, step)
             return await _hedged(call, ladder, step, after)
@@ -131,11 +132,21 @@ def _provider_answer(call: Call, error: GatewayError) -> Reply | None:
         return None
     try:
         theirs = msgspec.json.decode(error.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return None
     if not isinstance(theirs, dict) or not isinstance(theirs.get("error"), dict):
         return None
     ours = msgspec.json.decode(call.format.write_error(error, call.id))
-    body = msgspec.json.encode({**ours, **theirs, "error": {**ours["error"], **theirs["error"]}})
+    error_of = {**ours["error"], **_of_our_kinds(theirs["error"], ours["error"])}
+    body = msgspec.json.encode({**ours, **_of_our_kinds(theirs, ours), "error": error_of})
     call.error = error
     return Reply(error.status, body=body, headers=[*_JSON_HEADERS, *error.response_headers()])
+
+
+def _of_our_kinds(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """What a provider says, without members that are no text where its format has text; a code may be a number."""
+    return {
+        key: value
+        for key, value in theirs.items()
+        if (usual := ours.get(key)) is None or type(value) is type(usual) or (key == "code" and type(value) is int)
+    }

@@ -94,6 +94,10 @@ class Health:
         """The first token came ``seconds`` after the request was sent."""
         self.board.first_token(target, seconds, prompt_tokens, time.monotonic() if now is None else now, probe)
 
+    def ended_well(self, target: str) -> None:
+        """A call that ``began`` has ended with a good answer, and was no probe."""
+        self.board.ended_well(target, time.monotonic())
+
     def ended(
         self,
         target: str,
@@ -161,6 +165,8 @@ class Health:
 
     def hedge_after(self, model: str, target: str, now: float | None = None) -> float | None:
         """Seconds without a first token after which a second target may be started; None where it may not."""
+        if model not in self.extra.hedges:
+            return None
         latency = self.state.board.latency.get(target)
         return self.extra.hedge_after(model, latency, time.monotonic() if now is None else now)
 

@@ -22,7 +22,7 @@ _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _UTF8_SLICE = 1 << 20
 _STRIDE = 64
 _DIGITS = re.compile(rb"[0-9]{16}")
-"""Of each so many bytes one is looked at: this many digits in a row there are a long number, or base64 by rare chance."""
+"""One byte of each stride is looked at: so many digits in a row are a long number, or base64 by rare chance."""
 _LAST_SPACE, _QUOTE, _COMMA, _COLON, _BACKSLASH, _CLOSE = 0x20, 0x22, 0x2C, 0x3A, 0x5C, 0x7D
 
 

@@ -25,13 +25,13 @@ BY_REQUEST = frozenset(("content_filter",))
 
 
 class Step:
-    """A target to try: ``probe`` is the health's lease where the target is only being tried again, else 0."""
+    """A target to try, ``key`` its name: ``probe`` is the health's lease where the target is only being tried again, else 0."""
 
     __slots__ = ("key", "lane", "probe", "target")
 
-    def __init__(self, target: Target, lane: Lane, probe: int = 0) -> None:
+    def __init__(self, target: Target, key: str, lane: Lane, probe: int = 0) -> None:
         self.target = target
-        self.key = str(target)
+        self.key = key
         self.lane = lane
         self.probe = probe
 
@@ -64,13 +64,14 @@ class Ladder:
                 continue
             if target.model in self._barred:
                 continue
-            admission = self._health.admit(str(target), model=call.model)
+            key = str(target)
+            admission = self._health.admit(key, model=call.model)
             if not admission.allowed:
-                self._refused.append((str(target), admission))
+                self._refused.append((key, admission))
                 call.note(f"{target} was passed over: {admission.reason}")
                 continue
             self._retries = 0
-            self._current = Step(target, lane, admission.probe)
+            self._current = Step(target, key, lane, admission.probe)
             return self._current
         return None
 

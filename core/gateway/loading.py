@@ -35,9 +35,8 @@ def load_plugin_class(use: str, folder: Path) -> type[Plugin]:
     if ":" not in use:
         points = entry_point_names(PLUGINS) | entry_point_names(DEFAULTS)
         if use not in points:
-            raise CannotLoad(
-                f'no plugin of the name "{use}"{_near(use, points)}; an in-house one is written use = "./file.py:Class"'
-            )
+            hint = _near(use, points) or '; an in-house one is written use = "./file.py:Class"'
+            raise CannotLoad(f'no plugin of the name "{use}"{hint}')
         found = _load(points[use], "plugin")
     else:
         place, _, attribute = use.rpartition(":")

@@ -176,6 +176,8 @@ def _bound(impl: pluggy.HookImpl, *parameters: str) -> Callable[..., Any]:
     function: Callable[..., Any] = impl.function
     if tuple(impl.argnames) == parameters:
         return function
+    if len(impl.argnames) == 1 and impl.argnames[0] == parameters[0]:
+        return lambda first, *_: function(first)
     places = [parameters.index(name) for name in impl.argnames]
 
     def adapted(*arguments: Any) -> Any:

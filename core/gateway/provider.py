@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
 from gateway.catalogue import ModelInfo, preload
 from gateway.config import Secret, Timeouts
-from gateway.errors import GatewayError, UpstreamRejected, UpstreamUnreachable
+from gateway.errors import ConfigError, GatewayError, InvalidRequest, UpstreamRejected, UpstreamUnreachable
 from gateway.format import Format, Traits
 from gateway.health_settings import BreakerConfig, HealthCheck, Seconds
 from gateway.plugin import Plugin, PluginConfig, PluginContext, Stage
 from gateway.resilience.keypool import KeyPool
 from gateway.secret import FORWARD, HeaderValue
 from gateway.upstream import Upstream, UpstreamOptions, UpstreamReply, UpstreamRequest
+from gateway.upstream_head import HeadWriter
 
 if TYPE_CHECKING:
     from gateway.call import Call, Target
@@ -92,12 +93,22 @@ class Provider(Plugin):
     def prepare(self) -> None:
         """Make the way to the provider; opens nothing. The registry calls it once the plugin is made.
 
-        Raises ConfigError for an address that cannot be one.
+        Raises ConfigError for an address that cannot be one, and for headers that cannot be sent.
         """
         if self.family:
             preload(self.family)
         if self.address:
             self._upstream = Upstream(self.address, UpstreamOptions(limit=self.config.limit))
+            if problems := list(self._header_problems()):
+                raise ConfigError(problems)
+
+    def _header_problems(self) -> Iterator[str]:
+        head = HeadWriter(self.address)
+        for name, value in self.config.headers.items():
+            try:
+                head.write(UpstreamRequest(path="/", headers=[(name, value.value)]))
+            except InvalidRequest as error:
+                yield f"headers: {error.message}"
 
     @property
     def takes_pieces(self) -> bool:

@@ -122,7 +122,9 @@ def _record(
             plugin.prepare()
     except ConfigError as error:
         for problem in error.problems:
-            reader.problem(where, "", problem)
+            key, _, text = problem.partition(": ")
+            named = key in cls.Config.__struct_fields__
+            reader.problem(where, key if named else "", text if named else problem)
         return None
     except Exception as error:  # noqa: BLE001  # whatever a plugin's constructor raises is a problem of its table
         reader.problem(where, "", f"cannot be made: {type(error).__name__}: {error}")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from gateway.attempt import Try
 from gateway.errors import GatewayError, UpstreamError
-from gateway.protocol import End
+from gateway.protocol import End, Event, UsageUpdate
 from gateway.rescue import Said, Splice
 from gateway.resumed import Rejoined, continued, may_prefill
 from gateway.source import Source
 from gateway.spent import added, spent_by
+from gateway.sse import split_events
 
 if TYPE_CHECKING:
     from gateway.call import Call
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
 
 MOST_REMEMBERED = 8 * 1024 * 1024
 """How many bytes of a stream are kept, so that it can be told on; beyond, it cannot."""
+
+
+def _events_in(chunk: bytes) -> int:
+    """How many events a chunk of whole ones holds, whichever line ends they have."""
+    return chunk.count(b"\n\n") + chunk.count(b"\r\n\r\n")
+
+
+def _says_again(events: list[Event], said: Said) -> bool:
+    """Whether what an event means was said before: a reason, or the usage."""
+    if any(isinstance(event, End) for event in events):
+        return False
+    return said.usage is not None or not any(isinstance(event, UsageUpdate) for event in events)
 
 
 class Relay:
@@ -64,7 +77,7 @@ class Relay:
     async def _hold_back(self, tokens: int, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        held = self._waiting[0].count(b"\n\n")
+        held = _events_in(self._waiting[0])
         while held < tokens and (left := until - loop.time()) > 0:
             # The read is not cancelled when the time is up, for that would cut the connection: it stays for later.
             self._pending = loop.create_task(self._source.next())
@@ -77,7 +90,7 @@ class Relay:
                 self._ended = True
                 return
             self._waiting.append(chunk)
-            held += chunk.count(b"\n\n")
+            held += _events_in(chunk)
 
     def __aiter__(self) -> Relay:
         return self
@@ -152,6 +165,7 @@ class Relay:
     async def _rescue(self, error: UpstreamError) -> bytes | None:
         """The next chunk of a stream that broke, from wherever it can come; raises ``error`` where it cannot."""
         source, call = self._source, self._call
+        source.attempt.hide_keys(error)
         said = self._said(error)
         if said is None:
             return self._give_up(error, source)
@@ -159,7 +173,7 @@ class Relay:
             # All was said; only the end mark is missing.
             source.attempt.failed(error, source.facts().usage, billed=True)
             self._ended = True
-            return self._writer(said).write(End())
+            return self._last(said)
         lost = spent_by(said, source.facts().usage, call.body)
         source.fail(error, lost)
         self._spent = lost if self._spent is None else added(self._spent, lost)
@@ -213,7 +227,16 @@ class Relay:
         writer = self._call.format.stream_writer(self._call.request, self._call.dropped)
         for event in said.events:
             writer.write(event)
+        writer.stand_behind(b"".join(self._sent or ()))
         return writer
+
+    def _last(self, said: Said) -> bytes:
+        """The end mark alone: a writer that was given the reason says it again together with the end."""
+        reader = self._call.format.stream_reader()
+        for chunk in self._sent or ():
+            reader.feed(chunk)
+        told = split_events(self._writer(said).write(End()))
+        return b"".join(event for event in told if not _says_again(reader.feed(event), said))
 
     def _give_up(self, error: UpstreamError, source: Source) -> bytes:
         """Let the caller see the error: the provider's own event where the bytes pass, else it is raised."""
@@ -222,5 +245,5 @@ class Relay:
         if source.error_event:
             # Nothing may follow it.
             self._call.error = error
-            return source.error_event
+            return source.attempt.without_keys(source.error_event)
         raise error

@@ -27,7 +27,7 @@ def head_of(call: Call, reply: Reply) -> RawHeaders:
     request_id = call.id.encode("latin-1")
     head: RawHeaders = [*reply.headers, *call.reply_headers]
     for name in call.dialect.request_id_headers:
-        head.append((name, request_id))  # noqa: PERF401  # mostly one or two
+        head.append((name, request_id))  # mostly one or two
     if reply.stream is None:
         head.append((b"content-length", str(len(reply.body)).encode()))
     else:

@@ -62,10 +62,14 @@ class Rejoined(StreamTranslator):
 
     def __init__(self, reader: StreamReader, writer: StreamWriter, splice: Splice) -> None:
         self._reader = reader
-        self.writer = self._writer = writer
+        self._writer = writer
         self._splice = splice
         self._facts = StreamFacts()
         self._failed = False
+
+    @property
+    def writer(self) -> StreamWriter:
+        return self._writer
 
     def feed(self, data: bytes) -> bytes:
         return self._write(self._reader.feed(data))

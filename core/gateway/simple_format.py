@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.errors import STATUS_OF_KIND, Kind, UpstreamRejected
 from gateway.format import AnyReply, Dropped, Format, ReplyFacts, StreamReader, Traits
+from gateway.json_text import BAD_JSON
 from gateway.protocol import ChatReply, Event, Part, Text, TokenCount
 from gateway.retry_after import retry_after
 from gateway.simple_stream import MISREAD, EventReader, WholeReader, misread
@@ -109,7 +110,7 @@ def _says_nothing(field: str, value: Any) -> bool:
 def _message_in(body: bytes) -> str | None:
     try:
         found: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return None
     for name in ("error", "message", "detail"):
         found = found.get(name, found) if isinstance(found, dict) else found

@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.errors import UpstreamProtocolError
 from gateway.format import AnyReply, StreamReader
+from gateway.json_text import decoded_or_text
 from gateway.protocol import ChatReply, End, Event, Finish, PartDelta, PartStart, PartStop, Start, Text
 from gateway.protocol.unroll import events_of
 from gateway.sse import SSEEvent, SSEReader
@@ -57,7 +58,7 @@ class EventReader(StreamReader):
         out: list[Event] = []
         for event, data in raw:
             try:
-                for one in self.from_event(event, _decoded(data)):
+                for one in self.from_event(event, decoded_or_text(data)):
                     out += self._before(one)
                     out.append(one)
             except MISREAD as error:
@@ -81,10 +82,3 @@ class EventReader(StreamReader):
                 due.append(Finish(finish_reason="stop"))
             self.finished = True
         return due
-
-
-def _decoded(data: bytes) -> Any:
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return data.decode("utf-8", "replace")

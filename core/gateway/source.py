@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError
+from gateway.json_text import BAD_JSON
 from gateway.outgoing import time_limits
 from gateway.sse import decode_events, split_events
 from gateway.upstream_errors import timed_out
@@ -44,7 +45,7 @@ def is_sound(block: bytes) -> bool:
                 _decode_raw(data)
                 if data[:1] != b"{":
                     return False
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return False
     return True
 
@@ -60,6 +61,7 @@ class Source:
         self.attempt = attempt
         self.error_event = b""
         self.unheard = True
+        self._passed = b""
         self._call = call
         self._answer = attempt.answer
         self._chunks: AsyncIterator[bytes] = attempt.answer.chunks()
@@ -76,8 +78,11 @@ class Source:
 
     @property
     def writer(self) -> StreamWriter | None:
-        """What writes the caller's events, where they are not passed on."""
-        return self._translator.writer
+        """What writes the caller's events; where they are passed on, an error behind the last of them."""
+        writer = self._translator.writer
+        if writer is not None and self._passes_errors:
+            writer.stand_behind(self._passed)
+        return writer
 
     def facts(self) -> StreamFacts:
         """What is known by now."""
@@ -96,7 +101,12 @@ class Source:
             events = split_events(out)
             self.error_event = events.pop()
             out = b"".join(events)
-        return self._checked(out) if self._passes_errors and out else out
+        if not self._passes_errors or not out:
+            return out
+        passed = self._checked(out)
+        if passed:
+            self._passed = passed
+        return passed
 
     def _checked(self, out: bytes) -> bytes:
         """What passes unread must still be JSON: the caller would stumble over it, and its words are lost."""

@@ -18,6 +18,7 @@ from gateway.config import DEFAULT_FILE, GatewayConfig, TargetConfig, built_in, 
 from gateway.credentials import KEY_HEADERS
 from gateway.errors import ConfigError, GatewayError, InvalidRequest, UpstreamDisconnected
 from gateway.format import Dropped
+from gateway.json_text import BAD_JSON, decoded_or_text
 from gateway.jsonbody import JsonObject
 from gateway.outgoing import upstream_headers
 from gateway.registry import build
@@ -144,7 +145,7 @@ def asked(call: Call, target: TargetConfig) -> dict[str, Any]:
         out["method"] = "POST"
         out["url"] = _without(url, [key])
         out["headers"] = {name: _shown(name, value, provider.config.headers, key) for name, value in headers}
-        out["body"] = _decoded(body)
+        out["body"] = decoded_or_text(body)
     out["dropped"] = _losses(call.dropped)
     return out
 
@@ -162,12 +163,12 @@ def _answered(call: Call, target: TargetConfig, data: bytes, status: int) -> dic
         if status >= 400:
             raise lane.wire.read_error(status, {}, data)
         if _is_json(data):
-            out["body"] = _decoded(lane.translator.reply(call, data))
+            out["body"] = decoded_or_text(lane.translator.reply(call, data))
         else:
             out["events"] = _streamed(call, lane, data, out)
     except GatewayError as error:
         out["error"], out["status"] = error.message, error.status
-        out["body"] = _decoded(call.format.write_error(error, call.id))
+        out["body"] = decoded_or_text(call.format.write_error(error, call.id))
     out["finish_reason"] = call.finish_reason
     out["usage"] = None if call.usage is None else msgspec.to_builtins(call.usage)
     out["dropped"] = _losses(call.dropped)
@@ -220,17 +221,9 @@ def _losses(dropped: Dropped) -> list[dict[str, str]]:
 def _is_json(data: bytes) -> bool:
     try:
         msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         return False
     return True
-
-
-def _decoded(data: bytes) -> Any:
-    """JSON as what it says; anything else as text."""
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return data.decode("utf-8", "replace")
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamProtocolError, UpstreamRejected
-from gateway.format import Dropped, StreamReader, StreamWatch, StreamWriter
+from gateway.format import Dropped, Format, StreamReader, StreamWatch, StreamWriter
 from gateway.jsonbody import Spliced
 from gateway.protocol import (
     ChatReply,
@@ -39,6 +39,7 @@ __all__ = [
     "Translator",
     "default_translator",
     "model_sent",
+    "passed_reply",
     "upstream_error",
 ]
 
@@ -55,6 +56,9 @@ class Passthrough(Translator):
         self.provider = pair.provider
         self.format = pair.wire
 
+    adds_model = False
+    """Whether a body that names no model, because the path did, gets the target's."""
+
     def request(self, call: Call, target: Target) -> bytes:
         """The caller's own bytes, with the target's model name and the format's few patches spliced in."""
         changes = self.changes(call, target)
@@ -69,30 +73,41 @@ class Passthrough(Translator):
         """What is put into the caller's bytes: top-level members as JSON."""
         # As a rule only streams have something to patch; finding a model's traits costs more than the rest.
         patched = call.stream or self.format.patches_whole
-        changes = self.format.lane_patches(call.json, self.provider.traits(target.model)) if patched else {}
-        if "model" in call.json and call.json.get("model") != target.model:
+        json = call.json
+        changes = self.format.lane_patches(json, self.provider.traits(target.model)) if patched else {}
+        if json.get("model") != target.model if "model" in json.spans else self.adds_model:
             changes["model"] = msgspec.json.encode(target.model)
         return changes
 
     def reply(self, call: Call, body: bytes) -> bytes:
         """The provider's bytes; their facts are noted in the call. An error under a good status is raised."""
-        facts = self.format.read_facts(body)
-        if facts.error is not None:
-            raise facts.error
-        if not facts.is_answer or not (_is_text(body) and (facts.model is not None or _is_object(body))):
-            raise UpstreamProtocolError(f"The answer of {call.target} is not what was asked for, or is no valid JSON.")
-        call.usage, call.answered_model, call.finish_reason = facts.usage, facts.model, facts.finish_reason
-        call.service_tier, call.search_units = facts.service_tier, facts.search_units
-        return body
+        return passed_reply(self.format, call, body)
 
     def stream(self, call: Call) -> StreamTranslator:
         """A watch that lets whole events pass."""
         return _Watched(self.format.stream_watch(hide_usage=self.format.hides_usage(call.json)))
 
 
+def passed_reply(wire: Format, call: Call, body: bytes) -> bytes:
+    """A provider's whole reply that passes: its facts are noted in the call. What is an error, or no answer, raises."""
+    facts = wire.read_facts(body)
+    if facts.error is not None:
+        raise facts.error
+    if not facts.is_answer or not (_is_text(body) and (facts.model is not None or _is_object(body))):
+        raise UpstreamProtocolError(f"The answer of {call.target} is not what was asked for, or is no valid JSON.")
+    call.usage, call.answered_model, call.finish_reason = facts.usage, facts.model, facts.finish_reason
+    call.service_tier, call.search_units = facts.service_tier, facts.search_units
+    return body
+
+
 class _Watched(StreamTranslator):
     def __init__(self, watch: StreamWatch) -> None:
         self._watch = watch
+
+    @property
+    def writer(self) -> StreamWriter | None:
+        """What goes on where the provider's events end, for an error."""
+        return self._watch.writer()
 
     def feed(self, data: bytes) -> bytes:
         return self._watch.feed(data)
@@ -172,9 +187,13 @@ class _Composed(StreamTranslator):
     def __init__(self, reader: StreamReader, writer: StreamWriter, call: Call, telemetry: frozenset[str]) -> None:
         self._telemetry = telemetry
         self._reader = reader
-        self.writer = self._writer = writer
+        self._writer = writer
         self._call = call
         self._facts = StreamFacts()
+
+    @property
+    def writer(self) -> StreamWriter:
+        return self._writer
 
     def feed(self, data: bytes) -> bytes:
         return self._write(self._reader.feed(data))

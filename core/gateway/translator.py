@@ -53,8 +53,10 @@ class StreamTranslator(ABC):
     def facts(self) -> StreamFacts:
         """What is known by now."""
 
-    writer: StreamWriter | None = None
-    """What writes the caller's events, where they are not passed on: an error event goes on in its numbering."""
+    @property
+    def writer(self) -> StreamWriter | None:
+        """What an error event is written by, so that it goes on in the stream's numbering; None where it has none."""
+        return None
 
     @property
     @abstractmethod

@@ -67,7 +67,7 @@ class HeadWriter:
             raise _refused(headers)
         if "accept-encoding:" not in fields:
             fields += "accept-encoding: identity\r\n"
-        self._last = (headers, fields)
+        self._last = (headers.copy(), fields)
         return fields
 
     def _start(self, request: UpstreamRequest) -> str:

@@ -71,17 +71,15 @@ class _Connector(TCPConnector):
         self._factory = made  # type: ignore[assignment]  # partial is invariant; a Wire is a ResponseHandler
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        if isinstance(key, _FreshKey):
-            return None
-        while (connection := await super()._get(key, traces)) is not None:
+        return None if isinstance(key, _FreshKey) else await self.pooled(key)
+
+    async def pooled(self, key: ConnectionKey) -> Connection | None:
+        """An idle connection, if there is one."""
+        while (connection := await super()._get(key, [])) is not None:
             if _wire(connection).reusable:
                 return connection
             connection.close()
         return None
-
-    async def pooled(self, key: ConnectionKey) -> Connection | None:
-        """An idle connection, if there is one."""
-        return await self._get(key, [])
 
 
 class Pool:
@@ -96,12 +94,13 @@ class Pool:
         url = URL.build(scheme=heads.scheme, host=heads.host, port=heads.port)
         self._any = _Place(url, self._loop, fresh=False)
         self._fresh = _Place(url, self._loop, fresh=True)
+        self._key = self._any.connection_key
 
     async def send(self, request: UpstreamRequest, limits: Timeouts) -> WireReply:
         """Send a request and return its answer once the head is there."""
         head = self._heads.write(request)
         total_until = inf if limits.total is None else self._loop.time() + limits.total
-        connection = await self._connector.pooled(self._any.connection_key)
+        connection = await self._connector.pooled(self._key)
         if connection is None:
             connection = await self._connect(self._any, limits, total_until)
         try:

@@ -252,7 +252,8 @@ class Wire(ResponseHandler):
         else:
             idle = self._limits.idle
             due = inf if idle is None else (self.waiting_since or now) + idle
-        return min(due, self._total_until)
+        total = self._total_until
+        return min(total, due)
 
     def _arm(self, due: float) -> None:
         """Have the timer fire by ``due`` at the latest; earlier does no harm."""

@@ -33,14 +33,12 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     assert problems_of(SIX) == [
         'gateway.toml:2: [server] bnid: unknown key; did you mean "bind"?',
         'gateway.toml:3: [server] workers: expected a whole number from 0 to 1024, got text "two"',
-        (
-            'gateway.toml:5: [plugins.opnai] use: no plugin of the name "opnai"; did you mean "openai"?; '
-            'an in-house one is written use = "./file.py:Class"'
-        ),
+        'gateway.toml:5: [plugins.opnai] use: no plugin of the name "opnai"; did you mean "openai"?',
         "gateway.toml:9: [plugins.exact_cache] ttl: expected a number greater than 0, got -1",
         (
-            'gateway.toml:14: [models.fast] strategy: no routing plugin offers "wieghted"; '
-            'known are cheapest, latency_budget, least_busy, least_latency, ordered, prefix_affinity, rules, weighted; did you mean "weighted"?'
+            'gateway.toml:14: [models.fast] strategy: no routing plugin offers "wieghted"; known are '
+            "cheapest, latency_budget, least_busy, least_latency, ordered, prefix_affinity, rules, weighted; "
+            'did you mean "weighted"?'
         ),
         'gateway.toml:17: [models.fast] targets[1].provider: no plugin of the name "ehco"; did you mean "echo"?',
     ]
@@ -50,7 +48,10 @@ def test_six_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     ("toml", "problem"),
     [
         ("[modles.x]\n", '1: [modles]: unknown table; did you mean "models"?'),
-        ("[zzz]\n", "1: [zzz]: unknown table; known are [server], [plugins], [models], [defaults], [catalogue], [health]"),
+        (
+            "[zzz]\n",
+            "1: [zzz]: unknown table; known are [server], [plugins], [models], [defaults], [catalogue], [health]",
+        ),
         ("workers = 2\n", "1: workers: unknown key; it belongs below [server]"),
         ("x = 2\n", "1: x: unknown key; every key stands in a table, such as [server]"),
         ("server = 2\n", "1: server: expected tables, [server]"),
@@ -187,7 +188,19 @@ def test_mistakes_in_the_file_and_in_plugins_are_told_together() -> None:
     told = "\n".join(problems_of('[server]\nworkrs = 1\n[plugins.echo]\ndelay = "x"\n[plugins.groq]\n'))
     assert '[server] workrs: unknown key; did you mean "workers"?' in told
     assert '[plugins.echo] delay: expected a number, got text "x"' in told
-    assert "[plugins.groq]: api_key" in told
+    assert "gateway.toml:5: [plugins.groq] api_key: " in told
+
+
+def test_a_header_that_could_not_be_sent_is_a_mistake_of_the_file_and_its_value_is_not_shown() -> None:
+    toml = '[plugins.o]\nuse = "ollama"\nheaders = { "bad name" = "x", host = "y", good = "a", broken = "hid\\nden" }\n'
+    told = problems_of(toml)
+    place = "gateway.toml:3: [plugins.o] headers: The header"
+    assert [problem.removeprefix(place).split(" cannot")[0] for problem in told] == [
+        " 'bad name'",
+        " 'host'",
+        " 'broken'",
+    ]
+    assert "hid" not in "".join(told)
 
 
 def test_an_address_that_others_reach_needs_keys_or_a_word() -> None:

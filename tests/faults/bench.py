@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +19,33 @@ from tests.faults.wires import ANSWER_TOKENS, PROMPT_TOKENS
 FIRST_TOKEN, IDLE, TOTAL = 0.5, 0.3, 2.5
 SLACK = 1.0
 """Seconds past the deadline of a call after which it hangs."""
-ODD_USAGE = ("no_usage", "negative_usage", "usage_that_is_no_number")
+ODD_USAGE = (
+    "no_usage",
+    "negative_usage",
+    "usage_that_is_no_number",
+    "no_end_behind_the_reason",
+    "cut_behind_the_reason",
+    "silence_behind_the_reason",
+)
+PROVIDERS = {
+    "openai": ("openai_compatible", "/v1", 'format = "openai_chat"'),
+    "anthropic": ("anthropic", "", ""),
+    "responses": ("openai", "/v1", 'format = "openai_responses"'),
+    "completions": ("openai_compatible", "/v1", 'format = "openai_completions"'),
+    "gemini": ("gemini", "", ""),
+    "converse": ("bedrock", "", 'region = "us-east-1"\nformat = "bedrock_converse"'),
+    "invoke": ("bedrock", "", 'region = "us-east-1"\nformat = "bedrock_invoke_anthropic"'),
+    "cohere": ("cohere", "", ""),
+    "ollama": ("ollama", "", 'format = "ollama_chat"'),
+}
+"""Wire → the plugin that speaks it, what its address ends in, and further settings."""
 
 
 class Cell(NamedTuple):
-    """One cell of the matrix: ``caller`` and ``wire`` name the dialect of either side."""
+    """One cell of the matrix: ``caller`` and ``wire`` name the dialect of either side.
+
+    ``stands_in`` is the wire of the fallback, that of the first where it is empty.
+    """
 
     fault: Fault
     stream: bool
@@ -31,6 +53,12 @@ class Cell(NamedTuple):
     wire: str
     fallback: bool
     rescue: str
+    stands_in: str = ""
+
+    @property
+    def second(self) -> str:
+        """The wire of the fallback."""
+        return self.stands_in or self.wire
 
     @property
     def model(self) -> str:
@@ -58,10 +86,9 @@ def configuration(urls: dict[str, str], cells: list[Cell], audit: Path) -> str:
     """A gateway with a model for each cell."""
     lines = [f'[plugins.audit_log]\npath = "{audit}"\n']
     for name, url in urls.items():
-        anthropic = name.endswith("anthropic")
+        use, below, more = PROVIDERS[name.partition("_")[2]]
         lines.append(
-            f'[plugins.{name}]\nuse = "{"anthropic" if anthropic else "openai_compatible"}"\napi_key = "k"\n'
-            f'base_url = "{url}{"" if anthropic else "/v1"}"\n'
+            f'[plugins.{name}]\nuse = "{use}"\napi_key = "k"\nbase_url = "{url}{below}"\n{more}\n'
             f'[catalogue."{name}/*"]\nprices = {{ input = 1.0, output = 2.0 }}\n'
         )
     lines.append(
@@ -69,7 +96,7 @@ def configuration(urls: dict[str, str], cells: list[Cell], audit: Path) -> str:
     )
     for cell in cells:
         first = f"{'dead' if cell.fault.refused else 'one'}_{cell.wire}/{cell.model}"
-        second = f'fallbacks = ["two_{cell.wire}/{cell.model}"]\n' if cell.fallback else ""
+        second = f'fallbacks = ["two_{cell.second}/{cell.model}"]\n' if cell.fallback else ""
         lines.append(f'[models."{cell.model}"]\ntargets = ["{first}"]\n{second}rescue = "{cell.rescue}"\n')
     return "\n".join(lines)
 
@@ -87,10 +114,10 @@ class Bench:
         """Ask once; what was wrong, in sentences."""
         self.ones[cell.wire].behaviours[cell.model] = cell.fault.run
         if cell.fault.tools:
-            self.twos[cell.wire].behaviours[cell.model] = same_call
-        caller = WIRES[cell.caller]
+            self.twos[cell.second].behaviours[cell.model] = same_call
+        caller = EVERY[cell.caller]
         seen = ask(self.gateway.url, caller, cell.model, stream=cell.stream, call_id=cell.model, timeout=8)
-        verdict = judge(seen, cell.caller, stream=cell.stream)
+        verdict = judge_any(seen, cell.caller, stream=cell.stream)
         problems = []
         if verdict.what not in cell.expected:
             problems.append(f"saw {verdict.what}, not {' or '.join(cell.expected)}: {seen.status} {seen.body[-400:]!r}")
@@ -127,7 +154,7 @@ class Bench:
 
     def attempts(self, cell: Cell, row: Row) -> Iterator[str]:
         """Where the attempts are not those that the providers saw."""
-        for name, wall in ((f"one_{cell.wire}", self.ones[cell.wire]), (f"two_{cell.wire}", self.twos[cell.wire])):
+        for name, wall in ((f"one_{cell.wire}", self.ones[cell.wire]), (f"two_{cell.second}", self.twos[cell.second])):
             noted = [item for item in row.attempts if item["provider"] == name]
             came = wall.count(cell.model)
             resent = cell.fault.resent and name.startswith("one") and came == 2
@@ -148,3 +175,18 @@ async def same_call(scene: Scene) -> None:
     await scene.good([*pieces, wire.end_mark])
 
 
+@contextmanager
+def running_bench(cells: list[Cell], folder: Path) -> Iterator[Bench]:
+    """A gateway with a model for each cell, and providers of every wire that the cells need."""
+    audit = folder / "audit.sqlite"
+    wires = sorted({name for cell in cells for name in (cell.wire, cell.second)})
+    with ExitStack() as stack:
+        ones = {name: Wall(stack.enter_context(ScriptedProvider()), EVERY[name]) for name in wires}
+        twos = {name: Wall(stack.enter_context(ScriptedProvider()), EVERY[name]) for name in wires}
+        closed = stack.enter_context(socket.socket())
+        closed.bind(("127.0.0.1", 0))  # and never listens
+        urls = {f"one_{name}": wall.provider.url for name, wall in ones.items()}
+        urls |= {f"two_{name}": wall.provider.url for name, wall in twos.items()}
+        urls |= {f"dead_{name}": f"http://127.0.0.1:{closed.getsockname()[1]}" for name in wires}
+        gateway = stack.enter_context(running_gateway(configuration(urls, cells, audit), folder=folder))
+        yield Bench(gateway, ones, twos, audit)

@@ -41,6 +41,8 @@ _SHARED = (
     "status_400",
     "an_error_page",
     "another_content_type",
+    "whole_though_a_stream_was_asked",
+    "letters_split_between_chunks",
     "no_content_type",
     "byte_by_byte",
 )
@@ -136,6 +138,16 @@ async def cut_behind_the_reason(scene: Scene) -> None:
     scene.exchange.close()
 
 
+@told("harmless", not_in=("gemini",))
+async def silence_behind_the_reason(scene: Scene) -> None:
+    if not scene.stream:
+        await scene.good()
+        return
+    await scene.head()
+    await scene.events(scene.wire.stream()[:-1])
+    await until_left(scene)
+
+
 @told("harmless")
 async def cut_behind_the_end(scene: Scene) -> None:
     if not scene.stream:
@@ -168,9 +180,18 @@ async def words_behind_the_end_in_one_chunk(scene: Scene) -> None:
 
 
 @told("harmless")
-async def a_whole_answer_behind_the_whole_answer(scene: Scene) -> None:
-    await scene.good()
-    await scene.reply(200, scene.wire.whole(text="another caller's secret"))
+async def another_answer_in_the_same_breath(scene: Scene) -> None:
+    second = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+    if scene.stream:
+        await scene.head()
+        await scene.events(scene.wire.stream()[:-1])
+        mark = scene.wire.end_mark
+        last = b"%x\r\n%b\r\n" % (len(mark), mark) if mark else b""
+        await scene.exchange.send(last + b"0\r\n\r\n" + second)
+    else:
+        body = scene.wire.whole()
+        await scene.head(content_length=str(len(body)))
+        await scene.exchange.send(body + second)
 
 
 @told("early", not_in=("ollama", *FRAMED))

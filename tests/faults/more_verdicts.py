@@ -66,39 +66,39 @@ def _said(response: dict[str, Any]) -> tuple[str, str]:
 
 
 def _responses(body: bytes) -> Verdict:
-    text, ends, errors, closed, model = "", [], 0, False, None
-    ids, items, numbers, kinds = set(), set(), [], []
-    for event in decode_events(body):
-        value = json.loads(event.data)
-        kind = value["type"]
-        if event.event != kind:
-            return Verdict(f"an event {event.event!r} of type {kind!r}", text)
-        kinds.append(kind)
-        numbers.append(value["sequence_number"])
-        if "response" in value:
-            ids.add(value["response"]["id"])
-            model = value["response"]["model"]
-        if "item_id" in value:
-            items.add(value["item_id"])
-        if kind in ("response.output_text.delta", "response.function_call_arguments.delta"):
-            text += value["delta"]
-        elif kind == "error":
-            errors += 1
-        elif kind == "response.failed" and not errors:
-            errors += 1
-        elif kind == "response.completed":
-            closed = True
-            ends.append(value["response"]["status"])
-            if "".join(_said(value["response"])) != text:
-                return Verdict(f"response.completed holds {_said(value['response'])}, not {text!r}", text)
-    if len(ids) > 1 or len(items) > 1:
-        return Verdict(f"several ids: {ids} {items}", text)
-    if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or (numbers[0] != 0 and not errors):
-        return Verdict(f"sequence numbers: {numbers}", text)
-    if kinds.count("response.created") != 1 and not (errors and not text):
+    events = [(event.event, json.loads(event.data)) for event in decode_events(body)]
+    values = [value for _, value in events]
+    kinds = [value["type"] for value in values]
+    deltas = ("response.output_text.delta", "response.function_call_arguments.delta")
+    text = "".join(value["delta"] for value in values if value["type"] in deltas)
+    completed = [value["response"] for value in values if value["type"] == "response.completed"]
+    failed = kinds.count("error") or kinds.count("response.failed")  # the one goes with the other
+    wrong = _disorder(events, bool(failed))
+    if wrong is not None:
+        return Verdict(wrong, text)
+    if kinds.count("response.created") != 1 and not (failed and not text):
         return Verdict("not one response", text)
+    if completed and "".join(_said(completed[-1])) != text:
+        return Verdict(f"response.completed holds {_said(completed[-1])}, not {text!r}", text)
     last = kinds[-1] in ("error", "response.failed", "response.completed")
-    return verdict_of(text, ends, errors, closed, last, model)
+    model = next((value["response"]["model"] for value in values if "response" in value), None)
+    return verdict_of(text, [item["status"] for item in completed], failed, bool(completed), last, model)
+
+
+def _disorder(events: list[tuple[str, Any]], failed: bool) -> str | None:
+    """What is wrong with the names and numbers of a response's events."""
+    odd = [f"an event {name!r} of type {value['type']!r}" for name, value in events if name != value["type"]]
+    if odd:
+        return odd[0]
+    ids = {value["response"]["id"] for _, value in events if "response" in value}
+    items = {value["item_id"] for _, value in events if "item_id" in value}
+    items |= {value["item"]["id"] for _, value in events if "item" in value}
+    if len(ids) > 1 or len(items) > 1:
+        return f"several ids: {ids} {items}"
+    numbers = [value["sequence_number"] for _, value in events]
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or (numbers[0] != 0 and not failed):
+        return f"sequence numbers: {numbers}"
+    return None
 
 
 def _chunks(body: bytes) -> Verdict:
@@ -106,7 +106,9 @@ def _chunks(body: bytes) -> Verdict:
 
 
 def _array(body: bytes) -> Verdict:
-    return _gemini(json.loads(body))
+    # Behind an error the array stays open: nothing may make it look whole.
+    open_end = b'"error"' in body and not body.endswith(b"]")
+    return _gemini(json.loads(body + b"]" if open_end else body))
 
 
 def _gemini(values: list[dict[str, Any]]) -> Verdict:
@@ -121,7 +123,7 @@ def _gemini(values: list[dict[str, Any]]) -> Verdict:
             continue
         ids.add(value["responseId"])
         model = value["modelVersion"]
-        for candidate in value["candidates"]:
+        for candidate in value.get("candidates", ()):
             for part in candidate.get("content", {}).get("parts", ()):
                 text += part.get("text", "")
                 if "functionCall" in part:

@@ -34,19 +34,9 @@ def cells_of(fault: Fault) -> list[Cell]:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """The gateway with all models."""
-    folder = tmp_path_factory.mktemp("faults")
-    audit = folder / "audit.sqlite"
-    with ExitStack() as stack:
-        ones = {name: Wall(stack.enter_context(ScriptedProvider()), wire) for name, wire in WIRES.items()}
-        twos = {name: Wall(stack.enter_context(ScriptedProvider()), wire) for name, wire in WIRES.items()}
-        closed = stack.enter_context(socket.socket())
-        closed.bind(("127.0.0.1", 0))  # and never listens
-        urls = {f"one_{name}": wall.provider.url for name, wall in ones.items()}
-        urls |= {f"two_{name}": wall.provider.url for name, wall in twos.items()}
-        urls |= {f"dead_{name}": f"http://127.0.0.1:{closed.getsockname()[1]}" for name in WIRES}
-        cells = [cell for fault in FAULTS.values() for cell in cells_of(fault)]
-        gateway = stack.enter_context(running_gateway(configuration(urls, cells, audit), folder=folder))
-        yield Bench(gateway, ones, twos, audit)
+    cells = [cell for fault in FAULTS.values() for cell in cells_of(fault)]
+    with running_bench(cells, tmp_path_factory.mktemp("faults")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

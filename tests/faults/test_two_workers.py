@@ -11,8 +11,9 @@ import pytest
 
 from gateway.testing import ScriptedProvider
 from tests.core.serving.served import served
+from tests.faults.bench import Cell, configuration
 from tests.faults.faults import FAULTS
-from tests.faults.test_fault_matrix import Cell, cells_of, configuration
+from tests.faults.test_fault_matrix import cells_of
 from tests.faults.verdicts import judge
 from tests.faults.wall import Wall, ask, row_of
 from tests.faults.wires import WIRES

@@ -193,7 +193,12 @@ CO_USAGE: Json = {
     "tokens": {"input_tokens": 30, "output_tokens": 12},
 }
 CO_CALL: Json = {"id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
-CITED: Json = {"start": 0, "end": 2, "text": "yo", "sources": [{"type": "document", "id": "d", "document": {"id": "d"}}]}
+CITED: Json = {
+    "start": 0,
+    "end": 2,
+    "text": "yo",
+    "sources": [{"type": "document", "id": "d", "document": {"id": "d"}}],
+}
 COHERE: list[Json] = [
     {
         "id": "r1",
@@ -276,11 +281,13 @@ def wires() -> dict[str, Wire]:
     """The seven formats that providers are asked in."""
     names = {"chat": "openai_chat", "responses": "openai_responses", "anthropic": "anthropic_messages"}
     names |= {"gemini": "gemini"}
-    rich = {name: (format, _replies(format), _streams(format)) for name, format in names.items()}
+    rich = {name: (said_in, _replies(said_in), _streams(said_in)) for name, said_in in names.items()}
     key = 'api_key = "sk-upstream-canary"'
     bedrock = f'use = "bedrock"\nregion = "eu-central-1"\n{key}'
     return {
-        "chat": Wire(f'use = "openai"\n{key}\nformat = "openai_chat"', *rich["chat"], sse, _finished, b"data: [DONE]\n\n"),
+        "chat": Wire(
+            f'use = "openai"\n{key}\nformat = "openai_chat"', *rich["chat"], sse, _finished, b"data: [DONE]\n\n"
+        ),
         "responses": Wire(
             f'use = "openai"\n{key}\nformat = "openai_responses"',
             *rich["responses"],
@@ -288,7 +295,7 @@ def wires() -> dict[str, Wire]:
             lambda name, _: name in ("response.completed", "response.incomplete", "response.failed"),
         ),
         "anthropic": Wire(
-            f'use = "anthropic"\n{key}', *rich["anthropic"], sse, lambda name, _: name == "message_stop"
+            f'use = "anthropic"\n{key}', *rich["anthropic"], sse, lambda name, _: name == "message_delta"
         ),
         "gemini": Wire(f'use = "gemini"\n{key}', *rich["gemini"], unnamed, _gemini_finished),
         "bedrock": Wire(

@@ -71,7 +71,7 @@ class Provider:
             await _whole(exchange, json.dumps({"embeddings": [{"values": VECTOR}] * count}).encode())
         elif other is not None:
             await _whole(exchange, json.dumps(other).encode())
-        elif path.endswith("/invoke") or path.endswith(MESSAGE_STREAM):
+        elif path.endswith(("/invoke", MESSAGE_STREAM)):
             claude = wires()["anthropic"]
             if path.endswith(MESSAGE_STREAM):
                 await self._stream(exchange, [invoked(value) for _, value in claude.streams[0]])
@@ -114,7 +114,10 @@ async def _whole(exchange: Exchange, body: bytes) -> None:
 def framed(name: str, stream: list[tuple[str, Any]], frame_json: Any = json.dumps) -> list[bytes]:
     """A stream's events as the provider sends them, with its end mark."""
     wire = wires()[name]
-    pieces = [wire.frame(event, told if isinstance(told := frame_json(value), bytes) else told.encode()) for event, value in stream]
+    pieces = [
+        wire.frame(event, told if isinstance(told := frame_json(value), bytes) else told.encode())
+        for event, value in stream
+    ]
     return [*pieces, wire.mark]
 
 
@@ -129,9 +132,8 @@ class Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = logging.Formatter("%(name)s %(levelname)s %(message)s").format(record)
         self.lines.append(text)
-        if record.exc_info is not None and record.exc_info[0] is not None:
-            self.defects.append(text)
-        elif record.name == "asyncio" and record.levelno >= logging.ERROR:
+        raised = record.exc_info is not None and record.exc_info[0] is not None
+        if raised or (record.name == "asyncio" and record.levelno >= logging.ERROR):
             self.defects.append(text)
 
 
@@ -180,9 +182,7 @@ def staged(folder: Path, more: str = "") -> Iterator[Stage]:
     watched = [logging.getLogger(name) for name in ("gateway", "asyncio")]
     levels = [logger.level for logger in watched]
     with ExitStack() as stack:
-        providers = {
-            name: Provider(name, stack.enter_context(ScriptedProvider())) for name in wires()
-        }
+        providers = {name: Provider(name, stack.enter_context(ScriptedProvider())) for name in wires()}
         tables = [
             f'[plugins.{name}]\n{one.wire.table}\nbase_url = "{one.server.url}{_base(one.wire.table)}"\n'
             for name, one in providers.items()
@@ -214,13 +214,14 @@ def error_shape(dialect: str, value: Any, status: int) -> str:
         return "no object"
     if dialect == "anthropic":
         error = value.get("error")
-        good = value.get("type") == "error" and set(value) == {"type", "error", "request_id"} and isinstance(error, dict)
+        good = {"type", "error", "request_id"} <= set(value) and isinstance(error, dict)
         return "" if good and _texts(error, "type", "message") else "not Anthropic's"
     error = value.get("error")
     if not isinstance(error, dict):
         return "no error"
     if dialect == "gemini":
-        good = error.get("code") == status and _texts(error, "message", "status")
+        # In a provider's own words the code is its own too.
+        good = isinstance(error.get("code"), int) and _texts(error, "message", "status")
         return "" if good else "not Gemini's"
     if dialect == "cohere" and not _texts(value, "message"):
         return "not Cohere's"
@@ -263,7 +264,7 @@ def problem(speech: Speech, answer: Answer, *, good_upstream: bool) -> str:
 def stream_end(speech: Speech, body: bytes) -> str:
     """How a stream of this dialect ended: ``clean``, ``error``, or what is wrong with it."""
     try:
-        told = [(event.event, lenient(event.data)) for event in decode_events(body) if event.data != b"[DONE]"]
+        told = [(event.event, lenient(event.data)) for event in decode_events(body) if event.data.strip() != b"[DONE]"]
     except ValueError as error:
         return f"no good JSON in the stream: {error!r}: {body[-400:]!r}"
     values = [{"type": name, **value} for name, value in told if isinstance(value, dict)]
@@ -276,7 +277,7 @@ def stream_end(speech: Speech, body: bytes) -> str:
     elif speech.format == "gemini":
         clean = not failed and any(map(_has_finished, values))
     else:
-        clean = body.endswith(b"data: [DONE]\n\n")
+        clean = [event.data.strip() for event in decode_events(body)][-1:] == [b"[DONE]"]
     if failed and clean:
         return f"an error with a clean end: {body[-400:]!r}"
     if not failed and not clean:

@@ -182,6 +182,17 @@ class Board:
             throttle.taken(now)
         self._weigh(target, now, kind, good=good)
 
+    def ended_well(self, target: str, now: float) -> None:
+        """A call that was no probe has ended with a good answer: what ``ended`` does for ``ok``, in less time."""
+        state = self.state
+        evidence = state.evidence.get(target)
+        if evidence is None or state.throttles or self.circuits.held:
+            self.ended(target, "ok", now)
+            return
+        if (count := state.in_flight.pop(target, 0)) > 1:
+            state.in_flight[target] = count - 1
+        evidence.good(now)
+
     def _weigh(self, target: str, now: float, kind: str | None, *, good: bool) -> None:
         """Count an answer for or against a target, and open its circuit where that is enough."""
         held = self.circuits.held.get(target)

@@ -33,13 +33,13 @@ class Extra:
         self.state = state
         self._rules = rules
         self._other = other
-        self._hedges = hedges
+        self.hedges = hedges
         self._workers = max(workers, 1)
 
     def counted(self, model: str, now: float) -> None:
         """A caller's request."""
         self._retries(model).counted(now)
-        if model in self._hedges:
+        if model in self.hedges:
             self._hedged(model).counted(now)
 
     def may_retry(self, model: str, now: float) -> bool:
@@ -55,7 +55,7 @@ class Extra:
 
     def hedge_after(self, model: str, latency: Latency | None, now: float) -> float | None:
         """Seconds after which a second target may be started, or None."""
-        rules = self._hedges.get(model)
+        rules = self.hedges.get(model)
         return None if rules is None else hedge_after(rules, latency, self._hedged(model), now)
 
     def hedged(self, model: str, now: float) -> None:

@@ -11,6 +11,7 @@ SIZES = (1_000, 8_000, 64_000)
 """Prompt sizes, in tokens, that are told apart: below each, and above the last."""
 _SHORTEST, _LONGEST, _STEP = 0.001, 1000.0, 1.15
 _BUCKETS = int(log(_LONGEST / _SHORTEST) / log(_STEP)) + 1
+_PER_BUCKET = log(_STEP)
 _RATE = log(2) / HALF_LIFE
 _RESCALE = 1e12
 
@@ -34,9 +35,14 @@ class Latency:
         if weight > _RESCALE:
             self._rescale(now, weight)
             weight = 1.0
-        seconds = min(max(seconds, _SHORTEST), _LONGEST)
-        self._counts[min(int(log(seconds / _SHORTEST) / log(_STEP)), _BUCKETS - 1)] += weight
-        size = bisect_right(SIZES, tokens)
+        if seconds <= _SHORTEST:
+            seconds, bucket = _SHORTEST, 0
+        elif seconds < _LONGEST:
+            bucket = int(log(seconds / _SHORTEST) / _PER_BUCKET)
+        else:
+            seconds, bucket = _LONGEST, _BUCKETS - 1
+        self._counts[bucket] += weight
+        size = 0 if tokens < SIZES[0] else bisect_right(SIZES, tokens)
         self._sums[size] += weight * seconds
         self._weights[size] += weight
         self.total += weight

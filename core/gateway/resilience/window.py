@@ -8,11 +8,12 @@ BUCKETS = 10
 class Window:
     """Two counts over the last ``seconds``; memory and time are the same however much is counted."""
 
-    __slots__ = ("_bucket", "_first", "_place", "_second", "_sum_first", "_sum_second")
+    __slots__ = ("_bucket", "_first", "_place", "_second", "_sum_first", "_sum_second", "_turns_at")
 
     def __init__(self, seconds: float) -> None:
         self._bucket = seconds / BUCKETS
         self._place = 0
+        self._turns_at = self._bucket
         self._first = [0] * BUCKETS
         self._second = [0] * BUCKETS
         self._sum_first = 0
@@ -20,12 +21,15 @@ class Window:
 
     def add(self, now: float, first: int = 0, second: int = 0) -> None:
         """Count at ``now``. A time before the last one counts as the last one."""
-        self._turn(now)
+        if now >= self._turns_at:
+            self._turn(now)
         place = self._place % BUCKETS
-        self._first[place] += first
-        self._second[place] += second
-        self._sum_first += first
-        self._sum_second += second
+        if first:
+            self._first[place] += first
+            self._sum_first += first
+        if second:
+            self._second[place] += second
+            self._sum_second += second
 
     def totals(self, now: float) -> tuple[int, int]:
         """Both counts."""
@@ -52,3 +56,4 @@ class Window:
                 self._sum_second -= self._second[old]
                 self._first[old] = self._second[old] = 0
         self._place = place
+        self._turns_at = (place + 1) * self._bucket

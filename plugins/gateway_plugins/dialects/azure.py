@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
 from starlette.routing import Route
 
 from gateway import hookimpl
@@ -16,7 +15,6 @@ from gateway_plugins.dialects.openai_models import Models
 from gateway_plugins.dialects.responses_lane import responses_lane
 
 if TYPE_CHECKING:
-    from gateway.call import Call, Target
     from gateway.state import Gateway
     from gateway.translation import Pair, Translator
 
@@ -64,8 +62,4 @@ class AzureDialect(Dialect):
 class _Named(Passthrough):
     """As the default, but a body without a model, whose path named it, gets the target's."""
 
-    def changes(self, call: Call, target: Target) -> dict[str, bytes]:
-        changes = super().changes(call, target)
-        if "model" not in call.json:
-            changes["model"] = msgspec.json.encode(target.model)
-        return changes
+    adds_model = True

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.errors import InvalidRequest
+from gateway.json_text import BAD_JSON
 from gateway.protocol import Media, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from gateway_plugins.formats.anthropic_carrier import own_citations
 from gateway_plugins.formats.anthropic_fields import NAME, Outgoing
 from gateway_plugins.formats.custom_tools import CUSTOM_INPUT
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 Place = Literal["system", "user", "assistant", "result"]
 """Where a block stands: what Anthropic takes depends on it."""

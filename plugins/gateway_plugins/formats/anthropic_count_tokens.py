@@ -11,12 +11,12 @@ from gateway.format import Dropped, Format, ReplyFacts, StreamWriter, Traits
 from gateway.jsonbody import JsonObject
 from gateway.protocol import ChatRequest, TokenCount
 from gateway_plugins.formats import anthropic_errors
+from gateway_plugins.formats.answer_json import decode_answer
 from gateway_plugins.formats.anthropic_carrier import carried_patches
 from gateway_plugins.formats.anthropic_fields import NAME as MESSAGES
 from gateway_plugins.formats.anthropic_request_reader import read_request
 from gateway_plugins.formats.anthropic_request_writer import write_body
 from gateway_plugins.formats.anthropic_words import caller_field
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 NAME = "anthropic_count_tokens"
 
@@ -47,10 +47,7 @@ class AnthropicCountTokens(Format):
         return carried_patches(body)
 
     def read_reply(self, body: bytes) -> TokenCount:
-        try:
-            value: Any = msgspec.json.decode(body)
-        except BAD_JSON:
-            raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
+        value = decode_answer(body)
         rest = dict(value) if isinstance(value, dict) else {}
         count = rest.pop("input_tokens", None)
         if not isinstance(count, int) or isinstance(count, bool):

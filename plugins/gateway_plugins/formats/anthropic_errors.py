@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
+from gateway.json_text import BAD_JSON
 from gateway.protocol import ErrorEvent
 from gateway.retry_after import retry_after
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 _KINDS: dict[str, Kind] = {
     "invalid_request_error": "invalid_request",

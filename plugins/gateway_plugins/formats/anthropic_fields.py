@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import msgspec
-
 from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
-from gateway.jsonbody import JsonObject
 from gateway.protocol import CacheControl
 from gateway_plugins.formats.json_fields import JsonFields, JsonType
 
@@ -57,23 +54,12 @@ def wrong(path: str, what: str) -> InvalidRequest:
     return InvalidRequest(f"{path}: {what}", param=path)
 
 
-def read_body(body: bytes) -> Fields:
-    """The members of a request body; raises InvalidRequest for what is no JSON object, and for a key said twice."""
-    JsonObject(body)
-    try:
-        return Fields(msgspec.json.decode(body), "")
-    except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-
-
-def merge(out: dict[str, Any], extra: dict[str, Any]) -> None:
+def overlay(out: dict[str, Any], extra: dict[str, Any]) -> None:
     """Put the fields of ``extra`` into ``out``: objects on both sides are merged, else the extra one counts."""
     for key, value in extra.items():
         there = out.get(key)
         if isinstance(there, dict) and isinstance(value, dict):
-            merge(there, value)
+            overlay(there, value)
         else:
             out[key] = value
 
@@ -106,7 +92,7 @@ class Outgoing:
     def extras(self, out: dict[str, Any], extra: dict[str, Any], path: str) -> None:
         """Restore our own unknown fields, name those of another format."""
         if self.own:
-            merge(out, extra)
+            overlay(out, extra)
             return
         for key in extra:
             self.lose(f"{path}.{key}" if path else key, "it has no place in Anthropic's Messages")

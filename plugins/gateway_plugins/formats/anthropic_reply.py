@@ -9,7 +9,9 @@ import msgspec
 
 from gateway.errors import InvalidRequest, UpstreamProtocolError
 from gateway.format import Dropped, ReplyFacts
+from gateway.json_text import BAD_JSON
 from gateway.protocol import ChatReply, Choice, Opaque, Part, Refusal, Text, Thinking, ToolCall, Usage
+from gateway_plugins.formats.answer_json import decode_object
 from gateway_plugins.formats.anthropic_blocks_reader import read_content
 from gateway_plugins.formats.anthropic_carrier import carried_call_signature, carried_thinking
 from gateway_plugins.formats.anthropic_citations import write_citation
@@ -17,7 +19,6 @@ from gateway_plugins.formats.anthropic_errors import rejected
 from gateway_plugins.formats.anthropic_fields import NAME
 from gateway_plugins.formats.anthropic_usage import read_stop, read_usage, write_stop, write_usage
 from gateway_plugins.formats.custom_tools import CUSTOM_INPUT
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 _KNOWN = frozenset(("id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"))
 LATE = frozenset(("stop_details", "container", "context_management"))
@@ -29,12 +30,7 @@ def read_reply(body: bytes) -> ChatReply:
 
     What is neither a message nor an error raises UpstreamProtocolError.
     """
-    try:
-        value: Any = msgspec.json.decode(body)
-    except BAD_JSON:
-        raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise UpstreamProtocolError("The provider's answer is not a message.")
+    value = decode_object(body, "a message")
     if isinstance(value.get("error"), dict) and value.get("type") != "message":
         raise rejected(value["error"])
     if not isinstance(value.get("content"), list):

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.protocol import ChatRequest, Message, Part, ResponseFormat, ToolResult
 from gateway_plugins.formats.anthropic_blocks_reader import read_content
-from gateway_plugins.formats.anthropic_fields import NAME, Fields, read_body, wrong
+from gateway_plugins.formats.anthropic_fields import NAME, Fields, wrong
 from gateway_plugins.formats.anthropic_reasoning import read_reasoning
 from gateway_plugins.formats.anthropic_tools import read_tool_choice, read_tools
 
@@ -19,7 +19,7 @@ def read_request(body: bytes, *, counted: bool = False) -> ChatRequest:
 
     One whose tokens are to be ``counted`` needs no ``max_tokens``.
     """
-    fields = read_body(body)
+    fields = Fields.of_body(body)
     request = ChatRequest(model=fields.required_text("model"), origin=NAME)
     request.max_tokens = fields.integer("max_tokens")
     if request.max_tokens is None and not counted:

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, ResponseFormat
-from gateway_plugins.formats.anthropic_fields import Outgoing, merge
+from gateway_plugins.formats.anthropic_fields import Outgoing, overlay
 from gateway_plugins.formats.anthropic_messages_writer import write_messages
 from gateway_plugins.formats.anthropic_reasoning import write_reasoning
 from gateway_plugins.formats.anthropic_schema import fit_schema, resolve_top
@@ -190,5 +190,5 @@ def _for_provider(out: dict[str, Any], traits: Traits) -> dict[str, Any]:
         out = {traits.renames.get(key, key): value for key, value in out.items()}
     if traits.defaults:
         defaults = {key: value for key, value in traits.defaults.items() if key not in out}
-        merge(out, defaults)
+        overlay(out, defaults)
     return out

@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.errors import UpstreamProtocolError
 from gateway.format import StreamReader
+from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     End,
     Event,
@@ -31,7 +32,6 @@ from gateway_plugins.formats.anthropic_errors import error_event
 from gateway_plugins.formats.anthropic_fields import NAME
 from gateway_plugins.formats.anthropic_reply import tier_of
 from gateway_plugins.formats.anthropic_usage import read_stop, read_usage
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 DELTAS = "deltas"
 """The key of PartStop.extra that holds deltas of blocks, or of types, that only Anthropic understands."""

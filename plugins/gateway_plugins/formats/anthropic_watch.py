@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from gateway.format import StreamWatch
+from gateway.json_text import BAD_JSON
 from gateway.sse import SSEEvent, SSESplitter, decode_events, split_events
 from gateway_plugins.formats.anthropic_errors import rejected
 from gateway_plugins.formats.anthropic_usage import read_stop, read_usage
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 # Only events of these names are decoded. Text may hold the same words: then a chunk is decoded for nothing.
 _WANTED = re.compile(rb'message_(?:start|delta|stop)|event: ?error|"type": ?"error"')

@@ -11,6 +11,7 @@ import msgspec
 from gateway.errors import UpstreamProtocolError
 from gateway.format import ReplyFacts
 from gateway.protocol import ChatReply, Choice, Media, Opaque, Part, Text, Thinking, ToolCall
+from gateway_plugins.formats.answer_json import decode_object
 from gateway_plugins.formats.bedrock_converse_fields import CLAUDE, NAME
 from gateway_plugins.formats.bedrock_usage import read_stop, read_usage
 
@@ -18,17 +19,6 @@ from gateway_plugins.formats.bedrock_usage import read_stop, read_usage
 _KNOWN = frozenset(("output", "stopReason", "usage", "metrics", "serviceTier", "additionalModelResponseFields"))
 SERVER_TOOL = "server_tool_use"
 """The ``type`` of a call that ran at the provider, and is not the caller's to run."""
-
-
-def decode_object(body: bytes) -> dict[str, Any]:
-    """The object in a body; raises UpstreamProtocolError for anything else."""
-    try:
-        value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise UpstreamProtocolError("The provider's answer is not an object.")
-    return value
 
 
 def read_reply(body: bytes) -> ChatReply:

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, ResponseFormat
-from gateway_plugins.formats.anthropic_fields import merge
+from gateway_plugins.formats.anthropic_fields import overlay
 from gateway_plugins.formats.anthropic_schema import fit_schema, resolve_top
 from gateway_plugins.formats.bedrock_converse_fields import CLAUDE, NAME, Outgoing
 from gateway_plugins.formats.bedrock_converse_messages import write_messages
@@ -87,7 +87,7 @@ def request_object(request: ChatRequest, traits: Traits, dropped: Dropped) -> di
     _settings(out, request, to)
     _extras(out, more, request.extra, to)
     if more:
-        merge(more, out.pop("additionalModelRequestFields", {}))
+        overlay(more, out.pop("additionalModelRequestFields", {}))
         out["additionalModelRequestFields"] = more
     return _for_provider(out, traits)
 
@@ -230,7 +230,7 @@ def _extras(out: dict[str, Any], more: dict[str, Any], extra: dict[str, Any], to
     for key, value in extra.items():
         if key in OWN_FIELDS and isinstance(value, dict | list):
             if isinstance(value, dict):
-                merge(out.setdefault(key, {}), value)
+                overlay(out.setdefault(key, {}), value)
             else:
                 out[key] = [*out.get(key, ()), *(item for item in value if item not in out.get(key, ()))]
         elif to.origin == NAME:
@@ -245,7 +245,7 @@ def _for_provider(out: dict[str, Any], traits: Traits) -> dict[str, Any]:
     """The provider's defaults for what is absent."""
     for key, value in traits.defaults.items():
         if isinstance(value, dict) and isinstance(out.get(key), dict):
-            merge(filled := {**value}, out[key])
+            overlay(filled := {**value}, out[key])
             out[key] = filled
         else:
             out.setdefault(key, value)

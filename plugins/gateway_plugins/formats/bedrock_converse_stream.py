@@ -23,11 +23,11 @@ from gateway.protocol import (
     UsageUpdate,
 )
 from gateway.protocol.reply import DeltaKind
+from gateway_plugins.formats.answer_json import decode_object
 from gateway_plugins.formats.aws_event_stream import EventMessage, EventStreamDecoder
 from gateway_plugins.formats.bedrock_converse_fields import CLAUDE, NAME
 from gateway_plugins.formats.bedrock_converse_reply import (
     SERVER_TOOL,
-    decode_object,
     read_citation,
     read_image,
     redacted,
@@ -57,7 +57,7 @@ class _Block:
 
 
 class ConverseStreamReader(StreamReader):
-    """Events of one stream. ``End`` comes with ``metadata`` behind ``messageStop``, and never otherwise.
+    """Events of one stream. ``End`` comes behind ``messageStop`` only, with ``metadata`` or with the stream's own end.
 
     ``signer`` is the origin of thinking: whose signatures it will have is not known when it begins.
     """
@@ -76,8 +76,11 @@ class ConverseStreamReader(StreamReader):
         return out
 
     def close(self) -> list[Event]:
-        """Nothing is due: without ``metadata`` the stream was cut."""
-        return []
+        """The end, where only ``metadata`` is missing; without ``messageStop`` the stream was cut."""
+        if self._over or not self._finished:
+            return []
+        self._over = True
+        return [End()]
 
     def _take(self, message: EventMessage, out: list[Event]) -> None:
         if self._over:

@@ -11,7 +11,7 @@ from gateway.errors import UpstreamProtocolError, UpstreamRejected
 from gateway.format import Dropped, Format, ReplyFacts, StreamReader, Traits
 from gateway.protocol import TokenCount
 from gateway_plugins.formats import bedrock_errors
-from gateway_plugins.formats.bedrock_converse_reply import decode_object
+from gateway_plugins.formats.answer_json import decode_object
 from gateway_plugins.formats.bedrock_converse_request import request_object
 from gateway_plugins.formats.bedrock_invoke_anthropic import BedrockInvokeAnthropic
 from gateway_plugins.formats.bedrock_models import ANTHROPIC

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import Kind, UpstreamRejected
+from gateway.json_text import BAD_JSON
 from gateway.protocol import ErrorEvent
 from gateway.retry_after import retry_after
 from gateway_plugins.formats.aws_event_stream import EventMessage
@@ -92,7 +93,7 @@ def read_error(status: int, headers: dict[str, str], body: bytes) -> UpstreamRej
     """A provider's error answer; never raises, whatever the body is."""
     try:
         value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         value = None
     value = value if isinstance(value, dict) else {}
     # x-amzn-errortype: ValidationException:http://internal.amazon.com/coral/com.amazon.bedrock/
@@ -104,7 +105,7 @@ def error_event(message: EventMessage) -> ErrorEvent:
     """The event for a stream's message that is an exception or an error."""
     try:
         value: Any = msgspec.json.decode(message.payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         value = None
     value = value if isinstance(value, dict) else {}
     word = message.header(":exception-type") or message.header(":error-code")

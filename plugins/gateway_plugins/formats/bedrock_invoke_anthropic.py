@@ -19,9 +19,9 @@ from gateway.format import Dropped, Format, ReplyFacts, StreamReader, Traits
 from gateway.jsonbody import JsonObject
 from gateway.protocol import ChatReply, Event
 from gateway_plugins.formats import bedrock_errors
+from gateway_plugins.formats.answer_json import decode_object
 from gateway_plugins.formats.anthropic_messages import AnthropicMessages
 from gateway_plugins.formats.aws_event_stream import EventMessage, EventStreamDecoder
-from gateway_plugins.formats.bedrock_converse_reply import decode_object
 
 NAME = "bedrock_invoke_anthropic"
 VERSION = "bedrock-2023-05-31"

@@ -11,7 +11,8 @@ from gateway.format import Dropped, Traits
 from gateway.protocol import Embedding, EmbeddingsReply
 from gateway.simple_format import SimpleFormat
 from gateway_plugins.formats import cohere_errors
-from gateway_plugins.formats.cohere_errors import decoded, read_usage
+from gateway_plugins.formats.answer_json import decode_object
+from gateway_plugins.formats.cohere_errors import read_usage
 
 NAME = "cohere_embed"
 
@@ -58,7 +59,7 @@ class CohereEmbed(SimpleFormat):
         return msgspec.json.encode(out)
 
     def read_reply(self, body: bytes) -> EmbeddingsReply:
-        rest = {key: value for key, value in decoded(body, "Cohere's embeddings").items() if value is not None}
+        rest = {key: value for key, value in decode_object(body, "Cohere's embeddings").items() if value is not None}
         found = rest.pop("embeddings", None)
         # Without embedding_types, older models answer with the bare list.
         vectors = found.get("float") if isinstance(found, dict) else found

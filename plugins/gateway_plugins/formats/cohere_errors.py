@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
-from gateway.errors import UpstreamProtocolError, UpstreamRejected
+from gateway.errors import UpstreamRejected
 from gateway.protocol import Usage
 from gateway_plugins.formats import openai_errors
 from gateway_plugins.formats.json_fields import count_of
-
-BAD_JSON = openai_errors.BAD_JSON
 
 _MONTHLY = re.compile(r"\btrial key\b.{0,200}\bmonth\b|\bmonthly (?:limit|quota)\b", re.IGNORECASE | re.DOTALL)
 
@@ -53,14 +49,3 @@ def read_usage(value: Any) -> Usage | None:
 def number(value: Any) -> int:
     """A count, which Cohere may send as a float; 0 for what is none."""
     return count_of(value)
-
-
-def decoded(body: bytes, what: str) -> dict[str, Any]:
-    """A body's object; raises UpstreamProtocolError for what is none."""
-    try:
-        value: Any = msgspec.json.decode(body)
-    except BAD_JSON:
-        raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise UpstreamProtocolError(f"The provider's answer is not {what}.")
-    return value

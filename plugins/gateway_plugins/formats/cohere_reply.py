@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway.errors import UpstreamProtocolError
 from gateway.protocol import ChatReply, Choice, FinishReason, Part, Text, Thinking
-from gateway_plugins.formats.cohere_errors import decoded, read_usage
+from gateway_plugins.formats.answer_json import decode_object
+from gateway_plugins.formats.cohere_errors import read_usage
 from gateway_plugins.formats.cohere_messages import NAME, PLAN
 from gateway_plugins.formats.openai_chat_tools import tool_call_of
 
@@ -25,7 +26,7 @@ _NOT_ONE = "The provider's answer is not a chat of Cohere's"
 
 def read_reply(body: bytes) -> ChatReply:
     """A provider's whole reply; raises UpstreamProtocolError when it is none."""
-    rest = {key: value for key, value in decoded(body, "a chat of Cohere's").items() if value is not None}
+    rest = {key: value for key, value in decode_object(body, "a chat of Cohere's").items() if value is not None}
     message = rest.pop("message", None)
     if not isinstance(message, dict):
         raise UpstreamProtocolError(f"{_NOT_ONE}: it has no message.")

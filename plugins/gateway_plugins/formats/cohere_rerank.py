@@ -10,9 +10,10 @@ from gateway.errors import GatewayError, InvalidRequest, UpstreamProtocolError, 
 from gateway.format import Dropped, Format, ReplyFacts, StreamReader, StreamWatch, StreamWriter, Traits
 from gateway.protocol import RerankReply, RerankRequest, RerankResult, Usage
 from gateway_plugins.formats import cohere_errors, openai_errors
-from gateway_plugins.formats.cohere_errors import decoded, number
-from gateway_plugins.formats.openai_chat_fields import Fields, merge, wrong_type
-from gateway_plugins.formats.openai_chat_request import read_body
+from gateway_plugins.formats.answer_json import decode_object
+from gateway_plugins.formats.cohere_errors import number
+from gateway_plugins.formats.json_fields import merge
+from gateway_plugins.formats.openai_chat_fields import Fields, wrong_type
 from gateway_plugins.formats.openai_chat_usage import read_usage
 
 NAME = "cohere_rerank"
@@ -31,7 +32,7 @@ class CohereRerank(Format):
     operation: ClassVar[str] = "rerank"
 
     def read_request(self, body: bytes) -> RerankRequest:
-        fields = read_body(body)
+        fields = Fields.of_body(body)
         documents = fields.array("documents")
         if documents is None:
             fields.missing("documents")
@@ -68,7 +69,8 @@ class CohereRerank(Format):
         return msgspec.json.encode({traits.renames.get(name, name): value for name, value in out.items()})
 
     def read_reply(self, body: bytes) -> RerankReply:
-        rest = {key: value for key, value in decoded(body, "a list of ranked documents").items() if value is not None}
+        value = decode_object(body, "a list of ranked documents")
+        rest = {key: item for key, item in value.items() if item is not None}
         results = rest.pop("results", None)
         if results is None:
             results = rest.pop("data", None)  # Voyage's word

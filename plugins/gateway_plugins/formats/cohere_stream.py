@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.errors import UpstreamProtocolError
 from gateway.format import StreamReader
+from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     End,
     ErrorEvent,
@@ -26,7 +27,7 @@ from gateway.protocol import (
 )
 from gateway.protocol.reply import DeltaKind
 from gateway.sse import SSEEvent, SSEReader
-from gateway_plugins.formats.cohere_errors import BAD_JSON, read_usage
+from gateway_plugins.formats.cohere_errors import read_usage
 from gateway_plugins.formats.cohere_messages import NAME, PLAN
 from gateway_plugins.formats.cohere_reply import read_finish, read_logprobs
 from gateway_plugins.formats.openai_errors import error_event
@@ -95,7 +96,7 @@ class CohereStreamReader(StreamReader):
             return  # debug, and what may come
         delta = value.get("delta")
         message = delta.get("message") if isinstance(delta, dict) else None
-        if not self._started:
+        if not self._started and kind != "message-end":
             self._start(value, out)
         handler(self, value, message if isinstance(message, dict) else {}, out)
 
@@ -202,10 +203,14 @@ class CohereStreamReader(StreamReader):
             text = said if isinstance(said, str) and said else f"The provider broke off its answer: {native}."
             out.append(ErrorEvent(kind="timeout" if native == "TIMEOUT" else "upstream", message=text, data=value))
             return
+        if reason is None:
+            raise UpstreamProtocolError("The provider's stream ends its message without a finish reason.")
+        if not self._started:
+            self._start(value, out)
         out += [PartStop(part=number) for number, _ in self._open.values()]
         self._open.clear()
         extra = {"citations": self._late} if self._late else {}
-        out.append(Finish(finish_reason=reason or "stop", native_finish_reason=native, extra=extra))
+        out.append(Finish(finish_reason=reason, native_finish_reason=native, extra=extra))
         if usage is not None:
             out.append(UsageUpdate(usage=usage))
         out.append(End())

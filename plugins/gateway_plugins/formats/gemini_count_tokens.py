@@ -10,11 +10,11 @@ from gateway.errors import GatewayError, InvalidRequest, UpstreamProtocolError, 
 from gateway.format import Dropped, Format, ReplyFacts, StreamReader, StreamWatch, StreamWriter, Traits
 from gateway.protocol import ChatRequest, TokenCount
 from gateway_plugins.formats import gemini_errors
-from gateway_plugins.formats.gemini_fields import read_body
+from gateway_plugins.formats.answer_json import decode_answer
+from gateway_plugins.formats.gemini_fields import Fields
 from gateway_plugins.formats.gemini_request_reader import request_of
 from gateway_plugins.formats.gemini_request_writer import written
 from gateway_plugins.formats.gemini_words import caller_field
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 NAME = "gemini_count_tokens"
 _WHOLE = "generateContentRequest"
@@ -33,7 +33,7 @@ class GeminiCountTokens(Format):
     operation: ClassVar[str] = "count_tokens"
 
     def read_request(self, body: bytes) -> ChatRequest:
-        fields = read_body(body)
+        fields = Fields.of_body(body)
         inner = fields.nested(_WHOLE)
         if inner is None:
             return request_of(fields)
@@ -53,10 +53,7 @@ class GeminiCountTokens(Format):
         return caller_field(field, request)
 
     def read_reply(self, body: bytes) -> TokenCount:
-        try:
-            value: Any = msgspec.json.decode(body)
-        except BAD_JSON:
-            raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
+        value = decode_answer(body)
         if isinstance(value, dict) and isinstance(value.get("error"), dict):
             raise gemini_errors.rejected(value["error"])
         # Zero is left out in Google's JSON.

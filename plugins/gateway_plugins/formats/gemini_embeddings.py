@@ -14,10 +14,11 @@ from gateway.errors import GatewayError, InvalidRequest, UpstreamProtocolError, 
 from gateway.format import Dropped, Format, ReplyFacts, StreamReader, StreamWatch, StreamWriter, Traits
 from gateway.protocol import Embedding, EmbeddingsReply, EmbeddingsRequest
 from gateway_plugins.formats import gemini_errors
-from gateway_plugins.formats.gemini_fields import Fields, merge, read_body, wrong
+from gateway_plugins.formats.answer_json import decode_object
+from gateway_plugins.formats.gemini_fields import Fields, wrong
 from gateway_plugins.formats.gemini_usage import read_usage
 from gateway_plugins.formats.gemini_words import caller_field
-from gateway_plugins.formats.json_fields import BAD_JSON
+from gateway_plugins.formats.json_fields import merge
 
 NAME = "gemini_embeddings"
 # Cohere's words for what a text is embedded for, which others took over → Gemini's.
@@ -48,7 +49,7 @@ class GeminiEmbeddings(Format):
     operation: ClassVar[str] = "embeddings"
 
     def read_request(self, body: bytes) -> EmbeddingsRequest:
-        fields = read_body(body)
+        fields = Fields.of_body(body)
         if "requests" not in fields.rest:
             return _read_item(fields)
         items = [_read_item(Fields(item, f"requests[{at}]")) for at, item in enumerate(fields.items("requests"))]
@@ -195,12 +196,7 @@ def _write_item(text: Any, at: int, request: EmbeddingsRequest, dropped: Dropped
 
 
 def _decoded(body: bytes) -> dict[str, Any]:
-    try:
-        value: Any = msgspec.json.decode(body)
-    except BAD_JSON:
-        raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise UpstreamProtocolError("The provider's answer is not an object.")
+    value = decode_object(body)
     if isinstance(value.get("error"), dict):
         raise gemini_errors.rejected(value["error"])
     return value

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from gateway.caller_status import caller_status
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamRejected
+from gateway.json_text import BAD_JSON
 from gateway.protocol import ErrorEvent
 from gateway.retry_after import retry_after
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 _KINDS: dict[str, Kind] = {
     "INVALID_ARGUMENT": "invalid_request",
@@ -193,5 +194,5 @@ def write_error(error: GatewayError, request_id: str) -> bytes:
     details.append({"@type": f"{_TYPE}RequestInfo", "requestId": request_id})
     status = _WORDS.get(error.kind, "INVALID_ARGUMENT")
     return msgspec.json.encode(
-        {"error": {"code": error.status, "message": error.message, "status": status, "details": details}}
+        {"error": {"code": caller_status(error), "message": error.message, "status": status, "details": details}}
     )

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import msgspec
-
 from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
-from gateway.jsonbody import JsonObject
 from gateway.protocol import CacheControl
-from gateway_plugins.formats.json_fields import JsonFields, JsonType
+from gateway_plugins.formats.json_fields import JsonFields, JsonType, merge
 
 NAME = "gemini"
 """The format's name: the ``origin`` of what it read."""
@@ -64,27 +61,6 @@ class Fields(JsonFields):
 def wrong(path: str, what: str) -> InvalidRequest:
     """The error for a field at ``path``."""
     return InvalidRequest(f"Invalid value at '{path or 'request'}': {what}.", param=path or None)
-
-
-def read_body(body: bytes) -> Fields:
-    """The members of a request body; raises InvalidRequest for what is no JSON object, and for a key said twice."""
-    JsonObject(body)
-    try:
-        return Fields(msgspec.json.decode(body), "")
-    except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-
-
-def merge(out: dict[str, Any], extra: dict[str, Any]) -> None:
-    """Put the fields of ``extra`` into ``out``: objects on both sides are merged, else what is there stays."""
-    for key, value in extra.items():
-        there = out.get(key)
-        if key not in out:
-            out[key] = value
-        elif isinstance(there, dict) and isinstance(value, dict):
-            merge(there, value)
 
 
 class Outgoing:

@@ -8,9 +8,9 @@ import msgspec
 
 from gateway.call import Call, Target
 from gateway.errors import InvalidRequest, UpstreamProtocolError
+from gateway.json_text import BAD_JSON
 from gateway.translation import Pair, Passthrough, Translator
 from gateway_plugins.formats.gemini_fields import camel_keys
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 EMBEDDINGS = "gemini_embeddings"
 COUNT = "gemini_count_tokens"
@@ -58,13 +58,13 @@ class _Embeddings(Passthrough):
         batch = "requests" in call.json
         if batch is not self._single:
             return body
-        value: Any = msgspec.json.decode(body)
         try:
+            value: Any = msgspec.json.decode(body)
             if batch:
                 value["embeddings"] = [value.pop("embedding")]
             else:
                 (value["embedding"],) = value.pop("embeddings")
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (*BAD_JSON, KeyError, TypeError, ValueError, AttributeError):
             raise UpstreamProtocolError("The provider's answer holds no embedding.") from None
         return msgspec.json.encode(value)
 

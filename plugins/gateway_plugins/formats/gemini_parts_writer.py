@@ -9,10 +9,10 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.errors import InvalidRequest
+from gateway.json_text import BAD_JSON
 from gateway.protocol import Media, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from gateway_plugins.formats.custom_tools import wrapped
 from gateway_plugins.formats.gemini_fields import MADE_UP, NAME, Outgoing
-from gateway_plugins.formats.json_fields import BAD_JSON
 
 SKIP = "skip_thought_signature_validator"
 """The signature that Google documents for calls that a model of theirs has not made."""

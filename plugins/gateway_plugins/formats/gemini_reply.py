@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.errors import GatewayError, InvalidRequest, UpstreamProtocolError
 from gateway.format import ReplyFacts
+from gateway.json_text import BAD_JSON
 from gateway.protocol import ChatReply, Choice, Part, Text, ToolCall
 from gateway_plugins.formats.gemini_citations import read_citations
 from gateway_plugins.formats.gemini_errors import rejected
@@ -24,7 +25,7 @@ from gateway_plugins.formats.gemini_usage import (
     read_tier,
     read_usage,
 )
-from gateway_plugins.formats.json_fields import BAD_JSON, index_of
+from gateway_plugins.formats.json_fields import index_of
 
 _KNOWN = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId"))
 _CANDIDATE = frozenset(("content", "finishReason", "index"))
@@ -196,6 +197,8 @@ def read_facts(body: bytes) -> ReplyFacts:
     try:
         reply = read_reply(body)
     except GatewayError as error:
-        return ReplyFacts(error=error) if not isinstance(error, UpstreamProtocolError) else ReplyFacts()
+        if isinstance(error, UpstreamProtocolError):
+            return ReplyFacts(is_answer=False)
+        return ReplyFacts(error=error)
     finish = reply.choices[0].finish_reason if reply.choices else None
     return ReplyFacts(model=reply.model or None, usage=reply.usage, finish_reason=finish)

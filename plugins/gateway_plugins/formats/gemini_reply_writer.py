@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from gateway.format import Dropped
+from gateway.json_text import BAD_JSON
 from gateway.protocol import ChatReply, Choice, Media, Opaque, Part, Refusal, Text, Thinking, ToolCall, Usage
 from gateway_plugins.formats.gemini_carrier import carried
 from gateway_plugins.formats.gemini_citations import write_citations
-from gateway_plugins.formats.gemini_fields import MADE_UP, NAME, merge
+from gateway_plugins.formats.gemini_fields import MADE_UP, NAME
 from gateway_plugins.formats.gemini_usage import unsaid_counts, write_finish, write_logprobs, write_usage
-from gateway_plugins.formats.json_fields import BAD_JSON
+from gateway_plugins.formats.json_fields import merge
 
 CITES = "generateContent cites addresses and titles only"
 REFUSED = "generateContent does not tell a refusal from other text"

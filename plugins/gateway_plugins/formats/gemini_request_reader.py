@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.protocol import ChatRequest, Message, Part, ResponseFormat, Text, Thinking, ToolCall
-from gateway_plugins.formats.gemini_fields import MADE_UP, NAME, Fields, read_body, wrong
+from gateway_plugins.formats.gemini_fields import MADE_UP, NAME, Fields, wrong
 from gateway_plugins.formats.gemini_parts_reader import read_part, read_result
 from gateway_plugins.formats.gemini_reasoning import read_reasoning
 from gateway_plugins.formats.gemini_schema import read_openapi
@@ -20,7 +20,7 @@ _RESULT = ("functionResponse", "function_response")
 
 def read_request(body: bytes) -> ChatRequest:
     """The request; the model's name is in the path."""
-    return request_of(read_body(body))
+    return request_of(Fields.of_body(body))
 
 
 def request_of(fields: Fields) -> ChatRequest:

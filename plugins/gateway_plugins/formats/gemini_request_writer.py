@@ -10,11 +10,12 @@ import msgspec
 from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, Message, ResponseFormat
-from gateway_plugins.formats.gemini_fields import NAME, Outgoing, merge
+from gateway_plugins.formats.gemini_fields import NAME, Outgoing
 from gateway_plugins.formats.gemini_parts_writer import Parts, PartWriter, add
 from gateway_plugins.formats.gemini_reasoning import write_reasoning
 from gateway_plugins.formats.gemini_schema import fit_schema
 from gateway_plugins.formats.gemini_tools import write_tool_choice, write_tools
+from gateway_plugins.formats.json_fields import merge
 
 MOST_STOPS = 5
 _JSON = "application/json"

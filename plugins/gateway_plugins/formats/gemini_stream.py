@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.errors import UpstreamProtocolError
 from gateway.format import StreamReader
+from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     End,
     Event,
@@ -42,7 +43,7 @@ from gateway_plugins.formats.gemini_reply import (
     text_of,
 )
 from gateway_plugins.formats.gemini_usage import finish_word, read_finish, read_logprobs, read_tier, read_usage
-from gateway_plugins.formats.json_fields import BAD_JSON, index_of
+from gateway_plugins.formats.json_fields import index_of
 
 _decode = msgspec.json.decode
 _EVERY_TIME = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId", "createTime"))

@@ -28,7 +28,7 @@ from gateway.sse import encode_event
 from gateway_plugins.formats.gemini_carrier import carried
 from gateway_plugins.formats.gemini_citations import write_citations
 from gateway_plugins.formats.gemini_errors import write_error
-from gateway_plugins.formats.gemini_fields import NAME, merge
+from gateway_plugins.formats.gemini_fields import NAME
 from gateway_plugins.formats.gemini_reply_writer import (
     CITES,
     REFUSED,
@@ -39,6 +39,7 @@ from gateway_plugins.formats.gemini_reply_writer import (
     written_part,
 )
 from gateway_plugins.formats.gemini_usage import write_finish, write_logprobs
+from gateway_plugins.formats.json_fields import merge
 
 
 class _Part:

@@ -8,8 +8,9 @@ import msgspec
 
 from gateway.protocol import ChatRequest, Tool, ToolChoice
 from gateway_plugins.formats.custom_tools import described, input_schema
-from gateway_plugins.formats.gemini_fields import NAME, Fields, Outgoing, merge, wrong
+from gateway_plugins.formats.gemini_fields import NAME, Fields, Outgoing, wrong
 from gateway_plugins.formats.gemini_schema import fit_schema, read_openapi
+from gateway_plugins.formats.json_fields import merge
 
 SEARCH = "googleSearch"
 # What tools that run at a provider are called in general → Gemini's field for one.

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from gateway.format import StreamWatch
+from gateway.json_text import BAD_JSON
 from gateway.sse import SSESplitter, decode_events, split_events
 from gateway_plugins.formats.gemini_errors import rejected
 from gateway_plugins.formats.gemini_reply import block_reason
 from gateway_plugins.formats.gemini_usage import finish_word, read_finish, read_usage
-from gateway_plugins.formats.json_fields import BAD_JSON, index_of
+from gateway_plugins.formats.json_fields import index_of
 
 # Events with none of these are not decoded. Text may hold the same words: then one is decoded for nothing.
 _WANTED = re.compile(rb'"finish_?[rR]eason"|"error"|"prompt_?[fF]eedback"|"functionCall"')

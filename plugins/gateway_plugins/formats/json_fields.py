@@ -8,9 +8,7 @@ from typing import Any, Literal, NoReturn, Self
 import msgspec
 
 from gateway.errors import InvalidRequest
-
-BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding JSON from outside may raise: broken, not UTF-8, or nested too deeply."""
+from gateway.jsonbody import JsonObject
 
 MOST_COUNTED = 2**40
 """The largest count that is believed; its price still fits 64 bits, so that the books can hold it."""
@@ -26,6 +24,16 @@ def count_of(value: Any) -> int:
 def index_of(value: Any, place: int) -> int:
     """Which of several answers this is, as a provider tells it; else the place where it stands."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else place
+
+
+def merge(out: dict[str, Any], extra: dict[str, Any]) -> None:
+    """Put the fields of ``extra`` into ``out``: objects on both sides are merged, else what is there stays."""
+    for key, value in extra.items():
+        there = out.get(key)
+        if key not in out:
+            out[key] = value
+        elif isinstance(there, dict) and isinstance(value, dict):
+            merge(there, value)
 
 
 JsonType = Literal["object", "string", "boolean", "integer", "number", "array"]
@@ -44,6 +52,17 @@ class JsonFields(ABC):
             raise self.wrong_type(path, "object", value)
         self.path = path
         self.rest: dict[str, Any] = dict(value)
+
+    @classmethod
+    def of_body(cls, body: bytes) -> Self:
+        """The members of a request body; raises InvalidRequest for what is no JSON object, and for a key said twice."""
+        JsonObject(body)
+        try:
+            return cls(msgspec.json.decode(body), "")
+        except RecursionError:
+            raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
+        except msgspec.DecodeError as error:
+            raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
 
     @staticmethod
     @abstractmethod

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.errors import UpstreamProtocolError
 from gateway.format import StreamReader
+from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     ChatReply,
     Choice,
@@ -29,10 +30,11 @@ from gateway.protocol import (
     UsageUpdate,
 )
 from gateway.sse import MAX_EVENT_BYTES
+from gateway_plugins.formats.answer_json import decode_object
 from gateway_plugins.formats.json_fields import count_of
 from gateway_plugins.formats.ollama_messages import NAME
 from gateway_plugins.formats.openai_chat_tools import argument_text
-from gateway_plugins.formats.openai_errors import BAD_JSON, error_event, is_error, rejected
+from gateway_plugins.formats.openai_errors import error_event, is_error, rejected
 
 DURATIONS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
 _FRACTION = re.compile(r"\.\d+")
@@ -42,12 +44,7 @@ _NOT_ONE = "The provider's answer is not a chat of Ollama's"
 
 def read_object(body: bytes) -> dict[str, Any]:
     """An answer's object; raises UpstreamRejected for an error in its place, else UpstreamProtocolError."""
-    try:
-        value: Any = msgspec.json.decode(body)
-    except BAD_JSON:
-        raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise UpstreamProtocolError(f"{_NOT_ONE}.")
+    value = decode_object(body, "a chat of Ollama's")
     if is_error(value):
         raise rejected(value)
     return value

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamProtocolError
+from gateway.json_text import BAD_JSON
 from gateway.protocol import Event, Part, PartDelta, PartStart, PartStop, ToolCall
-from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_chat_reply import call_id
 from gateway_plugins.formats.openai_chat_tools import argument_text, take_signature
 

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
 from gateway.protocol import CacheControl, Part
-from gateway_plugins.formats.json_fields import JsonFields, JsonType
+from gateway_plugins.formats.json_fields import JsonFields, JsonType, merge
 
 NAME = "openai_chat"
 """The format's name: the ``origin`` of what it read."""
@@ -60,16 +60,6 @@ def wrong_value(path: str, value: str, supported: str) -> InvalidRequest:
     return InvalidRequest(
         f"Invalid value for '{path}': '{value}'. Supported values are: {supported}.", param=path, code="invalid_value"
     )
-
-
-def merge(out: dict[str, Any], extra: dict[str, Any]) -> None:
-    """Put the fields of ``extra`` into ``out``: objects on both sides are merged, else what is there stays."""
-    for key, value in extra.items():
-        there = out.get(key)
-        if key not in out:
-            out[key] = value
-        elif isinstance(there, dict) and isinstance(value, dict):
-            merge(there, value)
 
 
 class Outgoing:

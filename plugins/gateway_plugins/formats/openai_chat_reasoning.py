@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.protocol import Part, Reasoning, Thinking
-from gateway_plugins.formats.openai_chat_fields import NAME, Fields, Outgoing, merge
+from gateway_plugins.formats.json_fields import merge
+from gateway_plugins.formats.openai_chat_fields import NAME, Fields, Outgoing
 
 ANTHROPIC = "anthropic_messages"
 RESPONSES = "openai_responses"

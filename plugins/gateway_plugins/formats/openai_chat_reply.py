@@ -10,9 +10,10 @@ import msgspec
 from gateway.errors import InvalidRequest, UpstreamProtocolError
 from gateway.format import Dropped
 from gateway.protocol import ChatReply, Choice, Media, Part, Refusal, Text, Thinking, ToolCall
+from gateway_plugins.formats.answer_json import decode_answer
 from gateway_plugins.formats.custom_tools import custom_names, unwrapped
-from gateway_plugins.formats.json_fields import BAD_JSON, index_of
-from gateway_plugins.formats.openai_chat_fields import NAME, merge
+from gateway_plugins.formats.json_fields import index_of, merge
+from gateway_plugins.formats.openai_chat_fields import NAME
 from gateway_plugins.formats.openai_chat_finish import annotations_of, native_word, read_finish, unsaid_of, write_finish
 from gateway_plugins.formats.openai_chat_media import read_content, url_of
 from gateway_plugins.formats.openai_chat_messages import images_of
@@ -29,10 +30,7 @@ def read_reply(body: bytes) -> ChatReply:
 
     What is neither a chat completion nor an error raises UpstreamProtocolError.
     """
-    try:
-        value: Any = msgspec.json.decode(body)
-    except BAD_JSON:
-        raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
+    value = decode_answer(body)
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from gateway.errors import InvalidRequest
-from gateway.jsonbody import JsonObject
 from gateway.protocol import ChatRequest, ResponseFormat, ToolChoice
 from gateway_plugins.formats.openai_chat_fields import NAME, Fields, wrong_type
 from gateway_plugins.formats.openai_chat_messages import read_messages
@@ -21,20 +17,9 @@ from gateway_plugins.formats.openai_chat_tools import (
 )
 
 
-def read_body(body: bytes) -> Fields:
-    """The members of a request body; raises InvalidRequest for what is no JSON object, and for a key said twice."""
-    JsonObject(body)
-    try:
-        return Fields(msgspec.json.decode(body), "")
-    except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-
-
 def read_request(body: bytes) -> ChatRequest:
     """A caller's request; raises InvalidRequest, naming the field, for what the dialect does not allow."""
-    fields = read_body(body)
+    fields = Fields.of_body(body)
     spelling: dict[str, str] = {}
     messages = fields.array("messages")
     if messages is None:

@@ -8,9 +8,10 @@ import msgspec
 
 from gateway.errors import UpstreamProtocolError
 from gateway.format import StreamReader
+from gateway.json_text import BAD_JSON
 from gateway.protocol import End, ErrorEvent, Event, Start, UsageUpdate
 from gateway.sse import SSEEvent, SSEReader
-from gateway_plugins.formats.json_fields import BAD_JSON, index_of
+from gateway_plugins.formats.json_fields import index_of
 from gateway_plugins.formats.openai_chat_choice import ChoiceReader
 from gateway_plugins.formats.openai_chat_fields import NAME
 from gateway_plugins.formats.openai_chat_reply import read_created

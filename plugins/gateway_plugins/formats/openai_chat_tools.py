@@ -8,7 +8,8 @@ import msgspec
 
 from gateway.protocol import ChatRequest, Tool, ToolCall, ToolChoice
 from gateway_plugins.formats.custom_tools import described, input_schema, wrapped
-from gateway_plugins.formats.openai_chat_fields import NAME, Fields, Outgoing, merge, wrong_value
+from gateway_plugins.formats.json_fields import merge
+from gateway_plugins.formats.openai_chat_fields import NAME, Fields, Outgoing, wrong_value
 
 WEB_SEARCH = "web_search_options"
 _PLACE = ("city", "country", "region", "timezone")

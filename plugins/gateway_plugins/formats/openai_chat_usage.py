@@ -7,7 +7,6 @@ from typing import Any
 from gateway.protocol import Usage
 from gateway_plugins.formats.json_fields import count_of
 
-_PLAIN = ("prompt_tokens", "completion_tokens", "total_tokens")
 _PROMPT = "prompt_tokens_details"
 _COMPLETION = "completion_tokens_details"
 _BY_TTL = "cache_creation_token_details"  # LiteLLM's word
@@ -27,7 +26,8 @@ def read_usage(value: Any) -> Usage | None:
         return None
     if len(value) == 3:
         # What most servers of open models say, and nothing more: read without looking for others' words.
-        prompt, completion, total = (value.get(key) for key in _PLAIN)
+        prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
+        total = value.get("total_tokens")
         if (
             type(prompt) is int
             and type(completion) is int

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from gateway.format import ReplyFacts, StreamWatch
+from gateway.json_text import BAD_JSON
 from gateway.sse import SSEEvent, SSESplitter, decode_events, split_events
-from gateway_plugins.formats.json_fields import BAD_JSON, index_of
+from gateway_plugins.formats.json_fields import index_of
 from gateway_plugins.formats.openai_chat_finish import read_finish
 from gateway_plugins.formats.openai_chat_usage import read_usage
 from gateway_plugins.formats.openai_errors import rejected, write_error

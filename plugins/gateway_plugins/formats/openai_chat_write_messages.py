@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.protocol import Media, Message, Part, Refusal, Text, Thinking, ToolCall, ToolResult
-from gateway_plugins.formats.openai_chat_fields import Outgoing, merge
+from gateway_plugins.formats.json_fields import merge
+from gateway_plugins.formats.openai_chat_fields import Outgoing
 from gateway_plugins.formats.openai_chat_media import write_part
 from gateway_plugins.formats.openai_chat_reasoning import write_thinking
 from gateway_plugins.formats.openai_chat_tools import write_tool_call

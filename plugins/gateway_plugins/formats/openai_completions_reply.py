@@ -9,14 +9,14 @@ import msgspec
 from gateway.errors import UpstreamProtocolError
 from gateway.format import Dropped
 from gateway.protocol import ChatReply, ChatRequest, Choice, Part, Refusal, Text, Thinking, Usage
-from gateway_plugins.formats.json_fields import index_of
-from gateway_plugins.formats.openai_chat_fields import merge
+from gateway_plugins.formats.answer_json import decode_answer
+from gateway_plugins.formats.json_fields import index_of, merge
 from gateway_plugins.formats.openai_chat_finish import native_word, read_finish, write_finish
 from gateway_plugins.formats.openai_chat_reply import read_created
 from gateway_plugins.formats.openai_chat_usage import read_usage, write_usage
 from gateway_plugins.formats.openai_completions_logprobs import read_logprobs, write_logprobs
 from gateway_plugins.formats.openai_completions_request import NAME
-from gateway_plugins.formats.openai_errors import BAD_JSON, is_error, rejected
+from gateway_plugins.formats.openai_errors import is_error, rejected
 
 REFUSED = "a completion does not tell a refusal from other text"
 _NOT_ONE = "The provider's answer is not a completion"
@@ -27,10 +27,7 @@ def read_reply(body: bytes) -> ChatReply:
 
     What is neither a completion nor an error raises UpstreamProtocolError.
     """
-    try:
-        value: Any = msgspec.json.decode(body)
-    except BAD_JSON:
-        raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
+    value = decode_answer(body)
     rest = _without_nulls(value) if isinstance(value, dict) else {}
     choices = rest.pop("choices", None)
     if not isinstance(choices, list) or not choices:

@@ -9,8 +9,8 @@ import msgspec
 from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, Media, Message, Part, Refusal, Text, ToolResult
-from gateway_plugins.formats.openai_chat_fields import Fields, merge, wrong_type
-from gateway_plugins.formats.openai_chat_request import read_body
+from gateway_plugins.formats.json_fields import merge
+from gateway_plugins.formats.openai_chat_fields import Fields, wrong_type
 from gateway_plugins.formats.text_documents import text_of
 
 NAME = "openai_completions"
@@ -48,7 +48,7 @@ def read_request(body: bytes) -> ChatRequest:
     One prompt is a user message. Several prompts are a user message each, token ids are none; both stay as they are in
     ``extra["prompt"]`` as well, for only a provider of this same format can answer them (see ``only_here``).
     """
-    fields = read_body(body)
+    fields = Fields.of_body(body)
     spelling: dict[str, str] = {}
     request = ChatRequest(model=fields.text("model") or "", origin=NAME)
     prompt = fields.take("prompt")

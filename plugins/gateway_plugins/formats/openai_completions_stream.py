@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, UpstreamProtocolError, UpstreamRejected
 from gateway.format import Dropped, StreamReader, StreamWriter
+from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     ChatRequest,
     End,
@@ -33,7 +34,7 @@ from gateway_plugins.formats.openai_chat_usage import read_usage
 from gateway_plugins.formats.openai_completions_logprobs import OFFSETS, read_logprobs, write_logprobs
 from gateway_plugins.formats.openai_completions_reply import REFUSED, finish_word, loss_of, usage_of
 from gateway_plugins.formats.openai_completions_request import NAME
-from gateway_plugins.formats.openai_errors import BAD_JSON, error_event, is_error, write_error
+from gateway_plugins.formats.openai_errors import error_event, is_error, write_error
 
 DONE = b"[DONE]"
 _KNOWN = frozenset({"id", "object", "created", "model", "choices", "usage", "error", "value"})
@@ -49,6 +50,8 @@ class CompletionStreamReader(StreamReader):
         self._sse = SSEReader()
         self._open: set[int] = set()
         self._finished: set[int] = set()
+        self._promised: set[int] = set()
+        """Choices that have said that they have no reason yet."""
         self._failed: UpstreamProtocolError | None = None
         self._started = False
         self._over = False
@@ -106,11 +109,13 @@ class CompletionStreamReader(StreamReader):
     def _end(self, out: list[Event]) -> None:
         if not self._started:
             raise UpstreamProtocolError("The provider ended its stream without an answer.")
+        self._over = True
+        if self._promised & self._open:
+            return  # cut, and not complete
         for index in sorted(self._open):
-            # The provider says that all is there, and no reason.
+            # The provider says that all is there, and knows no reasons.
             out += [PartStop(choice=index, part=0), Finish(choice=index, finish_reason="stop")]
         self._open.clear()
-        self._over = True
         out.append(End())
 
     def _chunk(self, chunk: dict[str, Any], out: list[Event]) -> None:
@@ -146,6 +151,8 @@ class CompletionStreamReader(StreamReader):
         if index not in self._open:
             self._open.add(index)
             out.append(PartStart(choice=index, part=0, content=Text(text="")))
+        if "finish_reason" in choice:
+            self._promised.add(index)
         text, logprobs = choice.get("text"), read_logprobs(choice.get("logprobs"))
         if (isinstance(text, str) and text) or logprobs is not None:
             value = text if isinstance(text, str) else ""

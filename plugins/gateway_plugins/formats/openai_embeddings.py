@@ -11,11 +11,11 @@ import msgspec
 
 from gateway.errors import GatewayError, InvalidRequest, UpstreamProtocolError, UpstreamRejected
 from gateway.format import Dropped, Format, ReplyFacts, StreamReader, StreamWatch, StreamWriter, Traits
+from gateway.json_text import BAD_JSON
 from gateway.protocol import Embedding, EmbeddingsReply, EmbeddingsRequest
 from gateway_plugins.formats import openai_errors
-from gateway_plugins.formats.json_fields import BAD_JSON, index_of
-from gateway_plugins.formats.openai_chat_fields import Fields, merge, wrong_type, wrong_value
-from gateway_plugins.formats.openai_chat_request import read_body
+from gateway_plugins.formats.json_fields import index_of, merge
+from gateway_plugins.formats.openai_chat_fields import Fields, wrong_type, wrong_value
 from gateway_plugins.formats.openai_chat_usage import read_usage, write_usage
 
 NAME = "openai_embeddings"
@@ -25,6 +25,7 @@ class _Facts(msgspec.Struct):
     model: str | None = None
     usage: Any = None
     error: Any = None
+    data: msgspec.Raw = msgspec.Raw()  # only that there is some: vectors are large
 
 
 _decode_facts = msgspec.json.Decoder(_Facts).decode
@@ -43,7 +44,7 @@ class OpenAIEmbeddings(Format):
     operation: ClassVar[str] = "embeddings"
 
     def read_request(self, body: bytes) -> EmbeddingsRequest:
-        fields = read_body(body)
+        fields = Fields.of_body(body)
         request = EmbeddingsRequest(
             model=fields.text("model") or "",
             input=_read_input(fields),
@@ -143,6 +144,8 @@ class OpenAIEmbeddings(Format):
         except BAD_JSON:
             return ReplyFacts()
         error = openai_errors.rejected({"error": facts.error}) if facts.error else None
+        if error is None and not facts.data:
+            return ReplyFacts(is_answer=False)
         return ReplyFacts(model=facts.model, usage=read_usage(facts.usage), error=error)
 
     def read_error(self, status: int, headers: dict[str, str], body: bytes) -> UpstreamRejected:

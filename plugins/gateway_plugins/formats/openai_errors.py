@@ -13,11 +13,9 @@ from typing import Any
 import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, Kind, UpstreamError, UpstreamRejected
+from gateway.json_text import BAD_JSON
 from gateway.protocol import ErrorEvent
 from gateway.retry_after import retry_after
-from gateway_plugins.formats import json_fields
-
-BAD_JSON = json_fields.BAD_JSON
 
 _MAX_BODY = 64 * 1024
 _MAX_MESSAGE = 4000

@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from gateway.protocol import ChatRequest, Start
+from gateway_plugins.formats.json_fields import merge
 from gateway_plugins.formats.openai_chat_usage import written_tier
-from gateway_plugins.formats.openai_responses_fields import NAME, merge
+from gateway_plugins.formats.openai_responses_fields import NAME
 from gateway_plugins.formats.openai_responses_write import settings
 
 ECHOED = frozenset(

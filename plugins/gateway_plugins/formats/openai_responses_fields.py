@@ -10,9 +10,10 @@ import msgspec
 from gateway.errors import InvalidRequest
 from gateway.format import Dropped, Traits
 from gateway.protocol import CacheControl, Part
-from gateway_plugins.formats.openai_chat_fields import Fields, merge, wrong_type, wrong_value
+from gateway_plugins.formats.json_fields import merge
+from gateway_plugins.formats.openai_chat_fields import Fields, wrong_type, wrong_value
 
-__all__ = ["BREAKPOINT", "NAME", "Fields", "Outgoing", "merge", "wrong_type", "wrong_value"]
+__all__ = ["BREAKPOINT", "NAME", "Fields", "Outgoing", "wrong_type", "wrong_value"]
 
 NAME = "openai_responses"
 """The format's name: the ``origin`` of what it read."""

@@ -69,6 +69,11 @@ class TextPart:
         item.emit("response.content_part.added", {**self._place, "part": self._value})
         content.append(self._value)
 
+    def name_item(self) -> None:
+        """Take over the item's id, which has changed."""
+        if self._place:
+            self._place["item_id"] = self._item.value["id"]
+
     def delta(self, event: PartDelta) -> None:
         """More of it."""
         if event.data is not None:
@@ -130,6 +135,11 @@ class ThinkingPart:
         self._plain = own and part.origin is None
         self._begun = False
         self._place: dict[str, Any] = {}
+
+    def name_item(self) -> None:
+        """Take over the item's id, which has changed."""
+        if self._place:
+            self._place["item_id"] = self._item.value["id"]
 
     def delta(self, event: PartDelta) -> None:
         """More of it. What lets it be replayed is given whole at the end."""

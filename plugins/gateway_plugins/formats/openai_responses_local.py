@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.json_text import BAD_JSON
 from gateway.protocol import ChatRequest, Part, Text, Tool, ToolCall
-from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_responses_fields import NAME
 
 

@@ -8,10 +8,10 @@ import msgspec
 
 from gateway.errors import CannotTranslate, GatewayError, UpstreamProtocolError, UpstreamRejected
 from gateway.format import Dropped, Format, ReplyFacts, StreamWriter, Traits
+from gateway.json_text import BAD_JSON
 from gateway.jsonbody import JsonObject
 from gateway.protocol import ChatReply, ChatRequest, TokenCount
 from gateway_plugins.formats import openai_errors
-from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_responses import carried_patches
 from gateway_plugins.formats.openai_responses_fields import NAME as RESPONSES
 from gateway_plugins.formats.openai_responses_places import caller_field
@@ -119,6 +119,8 @@ class OpenAIResponsesCompact(_Beside):
 
     def read_reply(self, body: bytes) -> ChatReply:
         value = _decoded(body)
+        if not isinstance(value.get("output"), list):
+            raise UpstreamProtocolError("The provider's answer is no compacted conversation.")
         model = value.get("model")
         usage = read_usage(value.get("usage"))
         return ChatReply(id=str(value.get("id") or ""), model=model if isinstance(model, str) else "", usage=usage)
@@ -132,7 +134,7 @@ class OpenAIResponsesCompact(_Beside):
         except UpstreamRejected as error:
             return ReplyFacts(error=error)
         except UpstreamProtocolError:
-            return ReplyFacts()
+            return ReplyFacts(is_answer=False)
         return ReplyFacts(model=reply.model or None, usage=reply.usage)
 
 

@@ -10,8 +10,8 @@ from gateway.errors import InvalidRequest, UpstreamProtocolError
 from gateway.format import Dropped
 from gateway.protocol import ChatReply, Choice, Part, Text, ToolCall
 from gateway.protocol.unroll import events_of
+from gateway_plugins.formats.answer_json import decode_object
 from gateway_plugins.formats.custom_tools import custom_names, unwrapped
-from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_chat_reply import read_created
 from gateway_plugins.formats.openai_errors import is_error, rejected
 from gateway_plugins.formats.openai_responses_envelope import ECHOED
@@ -24,12 +24,7 @@ from gateway_plugins.formats.openai_responses_usage import read_logprobs, read_s
 
 def read_reply(body: bytes) -> ChatReply:
     """A provider's whole response; raises UpstreamProtocolError when it is none, UpstreamRejected when it failed."""
-    try:
-        value: Any = msgspec.json.decode(body)
-    except BAD_JSON:
-        raise UpstreamProtocolError("The provider's answer is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise UpstreamProtocolError("The provider's answer is not a JSON object.")
+    value = decode_object(body)
     if "output" not in value and is_error(value):
         raise rejected(value)
     return reply_of(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gateway.errors import InvalidRequest
 from gateway.protocol import ChatRequest, Message, Reasoning, ResponseFormat, Text
-from gateway_plugins.formats.openai_chat_request import read_body
 from gateway_plugins.formats.openai_responses_fields import NAME, Fields
 from gateway_plugins.formats.openai_responses_input import InputReader
 from gateway_plugins.formats.openai_responses_tools import added_tools, read_tool_choice, read_tools
@@ -17,7 +16,7 @@ ENCRYPTED = "reasoning.encrypted_content"
 
 def read_request(body: bytes) -> ChatRequest:
     """A caller's request; raises InvalidRequest, naming the field, for what the dialect does not allow."""
-    fields = read_body(body)
+    fields = Fields.of_body(body)
     spelling: dict[str, str] = {}
     request = ChatRequest(model=fields.text("model") or "", origin=NAME)
     request.tools = read_tools(fields.array("tools") or [], spelling)

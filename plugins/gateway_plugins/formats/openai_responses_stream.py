@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.errors import UpstreamError, UpstreamProtocolError
 from gateway.format import StreamReader
+from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     End,
     ErrorEvent,
@@ -28,7 +29,6 @@ from gateway.protocol import (
 from gateway.protocol.reply import DeltaKind
 from gateway.protocol.unroll import events_of
 from gateway.sse import SSEEvent, SSEReader
-from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_chat_reply import read_created
 from gateway_plugins.formats.openai_errors import error_event, is_error
 from gateway_plugins.formats.openai_responses_errors import failed_event

@@ -45,6 +45,7 @@ from gateway_plugins.formats.openai_responses_items import (
     reasoning_value,
 )
 from gateway_plugins.formats.openai_responses_local import local_names
+from gateway_plugins.formats.openai_responses_sent import read_sent
 from gateway_plugins.formats.openai_responses_tools import apart
 from gateway_plugins.formats.openai_responses_usage import write_status, write_usage
 
@@ -107,6 +108,22 @@ class ResponsesStreamWriter(StreamWriter):
         self._emit("response.failed", {"response": failed})
         out, self._out = self._out, []
         return b"".join(out)
+
+    def stand_behind(self, sent: bytes) -> None:
+        """Take over the numbering, the response and the ids of its items from events that the provider wrote."""
+        found = read_sent(sent)
+        self.begun(found.response)
+        self._number = found.next_number
+        for index, item_id in found.items.items():
+            if index < len(self._items):
+                self._items[index].value["id"] = item_id
+        for part in self._parts.values():
+            if isinstance(part, TextPart | ThinkingPart):
+                part.name_item()
+
+    def begun(self, response: dict[str, Any] | None) -> None:
+        """The provider began the response so; None where it did not."""
+        self._response = self._response if response is None else dict(response)
 
     def response(self) -> dict[str, Any]:
         """The whole response, once End was written."""

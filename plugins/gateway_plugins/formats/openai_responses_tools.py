@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway.protocol import ChatRequest, Tool, ToolChoice
 from gateway_plugins.formats.custom_tools import described, input_schema
-from gateway_plugins.formats.openai_responses_fields import NAME, Fields, Outgoing, merge, typed, wrong_value
+from gateway_plugins.formats.json_fields import merge
+from gateway_plugins.formats.openai_responses_fields import NAME, Fields, Outgoing, typed, wrong_value
 from gateway_plugins.formats.openai_responses_local import CALLS, is_local, local_tool, written_tool
 
 NAMESPACE = "namespace:"

@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamRejected
-from gateway.format import ReplyFacts, StreamWatch
+from gateway.format import ReplyFacts, StreamWatch, StreamWriter
+from gateway.json_text import BAD_JSON
 from gateway.sse import SSEEvent, SSESplitter, decode_events, encode_event, split_events
-from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_errors import is_error, rejected
 from gateway_plugins.formats.openai_responses_errors import error_members, failed_event, failed_response
 from gateway_plugins.formats.openai_responses_local import is_the_callers
+from gateway_plugins.formats.openai_responses_sent import next_number
+from gateway_plugins.formats.openai_responses_stream_writer import ResponsesStreamWriter
 from gateway_plugins.formats.openai_responses_usage import read_status, read_usage
 
 _BOM = b"\xef\xbb\xbf"
@@ -42,6 +44,7 @@ def _facts(response: dict[str, Any]) -> ReplyFacts:
     model = response.get("model")
     facts = ReplyFacts(model=model if isinstance(model, str) else None, usage=read_usage(response.get("usage")))
     facts.error = failed_response(response)
+    facts.is_answer = isinstance(response.get("output"), list)
     tier = response.get("service_tier")
     facts.service_tier = tier if isinstance(tier, str) and tier else None
     if facts.error is None and response.get("status") not in ("queued", "in_progress"):
@@ -55,16 +58,21 @@ def _facts(response: dict[str, Any]) -> ReplyFacts:
 class ResponsesStreamWatch(StreamWatch):
     """Passes whole events unchanged. Behind an error nothing passes, so that no clean end follows it."""
 
-    __slots__ = ("_splitter",)
+    __slots__ = ("_begun", "_last", "_splitter")
 
     def __init__(self) -> None:
         self._splitter = SSESplitter()
+        self._begun: dict[str, Any] | None = None
+        self._last = b""
 
     def feed(self, data: bytes) -> bytes:
         if self.error is not None:
             return b""
         block = self._splitter.feed(data)
-        return self._look(block) if block else b""
+        if not block:
+            return b""
+        self._last = passed = self._look(block)
+        return passed
 
     def close(self) -> bytes:
         rest = self._splitter.close()
@@ -77,6 +85,12 @@ class ResponsesStreamWatch(StreamWatch):
             return b""
         return self._look(whole)
 
+    def writer(self) -> StreamWriter:
+        """An error is told within the response that the provider began."""
+        writer = ResponsesStreamWriter(None)
+        writer.begun(self._begun)
+        return writer
+
     def _look(self, block: bytes) -> bytes:
         """Take note of a block's events; return what may pass of them."""
         if not _is_of_interest(block):
@@ -88,8 +102,9 @@ class ResponsesStreamWatch(StreamWatch):
                 for event in decode_events(raw.removeprefix(_BOM)):
                     instead = self._note(event)
             passed.append(raw if instead is None else instead)
-            if self.error is not None:
-                break
+            if self.error is not None or self.complete:
+                break  # nothing passes behind an error, or the end
+            self._last = raw
         return b"".join(passed)
 
     def _note(self, event: SSEEvent) -> bytes | None:
@@ -106,15 +121,14 @@ class ResponsesStreamWatch(StreamWatch):
         response = value.get("response")
         if kind in ("error", "response.failed", "response.cancelled") or (response is None and is_error(value)):
             return self._fail(value, known=kind in ("error", "response.failed", "response.cancelled"))
-        if not isinstance(response, dict) or kind not in (
-            "response.created",
-            "response.completed",
-            "response.incomplete",
-        ):
-            return None
+        ends = kind in ("response.completed", "response.incomplete")
+        if not isinstance(response, dict) or not (ends or kind == "response.created"):
+            return b"" if ends else None  # an end that says nothing is none
         facts = _facts(response)
         self.model = facts.model or self.model
-        if kind != "response.created":
+        if kind == "response.created":
+            self._begun = response
+        else:
             self.complete = True
             self.usage, self.finish_reason, self.service_tier = facts.usage, facts.finish_reason, facts.service_tier
         return None
@@ -122,7 +136,7 @@ class ResponsesStreamWatch(StreamWatch):
     def _fail(self, value: dict[str, Any], *, known: bool) -> bytes | None:
         if not known:
             self.error = rejected(value)
-            members = {"type": "error", **error_members(self.error), "sequence_number": 0}
+            members = {"type": "error", **error_members(self.error), "sequence_number": next_number(self._last)}
             return encode_event(msgspec.json.encode(members), "error")
         found = failed_event(value)
         kind: Any = found.kind

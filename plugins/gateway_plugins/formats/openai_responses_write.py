@@ -9,8 +9,9 @@ import msgspec
 from gateway.format import Dropped, Traits
 from gateway.protocol import ChatRequest, Message, Reasoning, ResponseFormat, Text, Thinking
 from gateway_plugins.formats.hashed_user import fitted_user
+from gateway_plugins.formats.json_fields import merge
 from gateway_plugins.formats.openai_chat_usage import written_tier
-from gateway_plugins.formats.openai_responses_fields import NAME, Outgoing, merge
+from gateway_plugins.formats.openai_responses_fields import NAME, Outgoing
 from gateway_plugins.formats.openai_responses_request import ENCRYPTED, INSTRUCTIONS, LOGPROBS
 from gateway_plugins.formats.openai_responses_tools import write_tool_choice, write_tools
 from gateway_plugins.formats.openai_responses_write_items import write_items

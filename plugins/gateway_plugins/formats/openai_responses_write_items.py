@@ -8,7 +8,8 @@ import msgspec
 
 from gateway.protocol import Media, Message, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from gateway_plugins.formats.custom_tools import wrapped
-from gateway_plugins.formats.openai_responses_fields import BEFORE, NAME, Item, Outgoing, merge, noted_items
+from gateway_plugins.formats.json_fields import merge
+from gateway_plugins.formats.openai_responses_fields import BEFORE, NAME, Item, Outgoing, noted_items
 from gateway_plugins.formats.openai_responses_local import CALLS, OUTPUTS, call_item
 from gateway_plugins.formats.openai_responses_parts import write_content, write_input, write_output
 from gateway_plugins.formats.openai_responses_tools import apart

@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.config import Timeouts
 from gateway.errors import Kind, UpstreamError, UpstreamProtocolError, UpstreamRejected
+from gateway.json_text import BAD_JSON
 from gateway.upstream import Upstream, UpstreamRequest
 
 AUTHORITY = "https://login.microsoftonline.com"
@@ -157,7 +158,7 @@ class Tokens:
         try:
             answer = msgspec.json.decode(body, type=_Answer)
             lifetime = self._lifetime(answer)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        except (*BAD_JSON, ValueError):
             raise UpstreamProtocolError("The token service's answer holds no token.") from None
         self._token = answer.access_token
         # At least a moment, so that a token with a wrong date is not fetched for each call of a burst.
@@ -177,7 +178,7 @@ def _refused(status: int, body: bytes) -> UpstreamRejected:
     """The error for a token that was not given: our own credentials are wrong, unless the service is only busy."""
     try:
         found: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         found = {}
     code = found.get("error") if isinstance(found, dict) else None
     said = found.get("error_description") if isinstance(found, dict) else None

@@ -82,13 +82,21 @@ https://developers.openai.com/api/docs/models has for each model the endpoints t
 
 def served_by(model: str, info: ModelInfo, source: str) -> str | None:
     """The one format that OpenAI serves a model by to callers of the format ``source``; None for any."""
-    name = info.name.rpartition("/")[2] or model
-    if info.api == "responses" or (not info.known and _matches(name, _BY_RESPONSES_ALONE)):
+    if info.api == "responses":
         return "openai_responses"
     if info.mode == "completions":
         return "openai_completions"
-    known_to_chat = info.known and source == "openai_completions"
-    return "openai_chat" if known_to_chat or _matches(name, _BY_CHAT_ALONE) else None
+    if info.known and source == "openai_completions":
+        return "openai_chat"
+    return _served_by_name(info.name or model, known=info.known)
+
+
+@lru_cache(maxsize=512)
+def _served_by_name(model: str, *, known: bool) -> str | None:
+    name = model.rpartition("/")[2]
+    if not known and _matches(name, _BY_RESPONSES_ALONE):
+        return "openai_responses"
+    return "openai_chat" if _matches(name, _BY_CHAT_ALONE) else None
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -17,10 +17,10 @@ from starlette.routing import Route
 
 from gateway import Call, InvalidRequest, Plugin, PluginConfig, PluginContext, Reply, hookimpl
 from gateway.errors import ConfigError
+from gateway.json_text import BAD_JSON
 from gateway.plugin import Stage
 from gateway.protocol import ChatRequest
 from gateway.sse import decode_events
-from gateway_plugins.formats.json_fields import BAD_JSON
 from gateway_plugins.formats.openai_responses_fields import NAME
 from gateway_plugins.formats.openai_responses_more import COMPACT, INPUT_TOKENS
 from gateway_plugins.state.responses_routes import InputItems, StoredResponse

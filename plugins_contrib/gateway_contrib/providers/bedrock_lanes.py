@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from gateway.call import Call, Target
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamProtocolError
 from gateway.format import Dropped
 from gateway.jsonbody import JsonObject
-from gateway.translation import Composed, Pair, StreamFacts, StreamTranslator, Translator, upstream_error
+from gateway.source import is_sound
+from gateway.translation import Composed, Pair, StreamFacts, StreamTranslator, Translator, passed_reply, upstream_error
 from gateway_plugins.formats.anthropic_messages import AnthropicMessages
 from gateway_plugins.formats.aws_event_stream import EventStreamDecoder
 from gateway_plugins.formats.bedrock_converse import BedrockConverse
@@ -47,12 +48,7 @@ class InvokeLane(Translator):
 
     def reply(self, call: Call, body: bytes) -> bytes:
         """The provider's bytes; their facts are noted in the call. An error under a good status is raised."""
-        facts = _MESSAGES.read_facts(body)
-        if facts.error is not None:
-            raise facts.error
-        call.usage, call.answered_model, call.finish_reason = facts.usage, facts.model, facts.finish_reason
-        call.service_tier = facts.service_tier
-        return body
+        return passed_reply(_MESSAGES, call, body)
 
     def stream(self, call: Call) -> StreamTranslator:
         """Anthropic's events, taken out of AWS's messages."""
@@ -76,15 +72,18 @@ class _Unwrapped(StreamTranslator):
             chunk = chunk_of(message)
             if chunk is None:
                 continue
-            event = self._watch.feed(_event(chunk))
+            if not is_sound(found := _event(chunk)):
+                self._error = UpstreamProtocolError("The provider's stream holds an event that is not valid JSON.")
+                break
+            event = self._watch.feed(found)
             # An error is told by the endpoint, in the words of the dialect.
             if self._watch.error is None:
                 out.append(event)
         return b"".join(out)
 
     def close(self) -> bytes:
-        """Nothing is due: behind Anthropic's own end all has been said, and before it the stream was cut."""
-        return b""
+        """Anthropic's last event, where all but that was said; else the stream was cut, and nothing is due."""
+        return b"" if self.complete or self.error is not None else self._watch.close()
 
     def facts(self) -> StreamFacts:
         watch = self._watch

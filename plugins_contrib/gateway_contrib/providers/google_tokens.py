@@ -20,6 +20,7 @@ import msgspec
 
 from gateway.config import Timeouts
 from gateway.errors import ConfigError, GatewayError, Kind, UpstreamError, UpstreamProtocolError, UpstreamRejected
+from gateway.json_text import BAD_JSON
 from gateway.upstream import Upstream, UpstreamRequest
 
 HAS_JWT = find_spec("jwt") is not None and find_spec("cryptography") is not None
@@ -157,7 +158,7 @@ class GoogleTokens:
             lifetime = answer.expires_in
             if answer.expire_time:
                 lifetime = datetime.fromisoformat(answer.expire_time).timestamp() - self._clock()
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        except (*BAD_JSON, ValueError):
             token = ""
         if not token:
             raise UpstreamProtocolError("The token service's answer holds no token.")
@@ -184,7 +185,7 @@ def _read(file: Path) -> dict[str, Any]:
         value = msgspec.json.decode(file.read_bytes())
     except OSError as error:
         raise NoCredentials(f"The Google credentials {file} cannot be read: {type(error).__name__}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         raise NoCredentials(f"The Google credentials {file} are not JSON.") from None
     if not isinstance(value, dict):
         raise NoCredentials(f"The Google credentials {file} are no JSON object.")
@@ -229,7 +230,7 @@ def _refused(status: int, body: bytes) -> UpstreamRejected:
     """The error for a token that was not given: our own credentials are wrong, unless the service is only busy."""
     try:
         found: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BAD_JSON:
         found = {}
     code = found.get("error") if isinstance(found, dict) else None
     if isinstance(code, dict):

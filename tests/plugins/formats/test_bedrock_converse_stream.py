@@ -221,12 +221,14 @@ def test_a_servers_own_tool_stays_whole() -> None:
     ]
 
 
-def test_only_metadata_behind_the_stop_ends_a_stream() -> None:
+def test_a_stream_ends_behind_its_stop_with_metadata_or_without() -> None:
     text = delta(0, text="x")
     assert not any(isinstance(e, End) for e in read(START, text, STOP))
-    assert not any(isinstance(e, End) for e in read(START, text, STOP, event("messageStop", stopReason="end_turn")))
     assert not any(isinstance(e, End) for e in read(START, text, event("metadata", usage=USAGE)))
     assert isinstance(read(START, text, STOP, DONE)[-1], End)
+    assert isinstance(read(START, text, STOP, event("messageStop", stopReason="end_turn"))[-1], End)
+    reader = BedrockConverse().stream_reader()
+    assert not any(isinstance(e, End) for e in reader.feed(START + text + event("messageStop", stopReason="end_turn")))
 
 
 def test_an_exception_ends_a_stream_and_nothing_follows() -> None:

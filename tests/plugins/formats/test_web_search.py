@@ -10,7 +10,7 @@ import pytest
 from gateway.format import Dropped, Format, Traits
 from gateway.jsonbody import JsonObject
 from gateway.loading import load_format
-from gateway.protocol import ChatRequest, Message, Text
+from gateway.protocol import ChatReply, ChatRequest, Message, Text
 from gateway.protocol.unroll import events_of
 from gateway_plugins.formats.anthropic_messages import AnthropicMessages
 from tests.wire.anthropic_types import check_message, check_stream_events
@@ -204,6 +204,7 @@ def test_where_in_the_answer_a_page_is_cited_is_named_for_messages() -> None:
 @pytest.mark.parametrize("source", [name for name in REPLIES if name != "anthropic_messages"])
 def test_a_stream_of_messages_cites_it_too(source: str) -> None:
     reply = made(source).read_reply(json.dumps(REPLIES[source]).encode())
+    assert isinstance(reply, ChatReply)
     writer = AnthropicMessages().stream_writer(None)
     events = check_stream_events(b"".join(map(writer.write, events_of(reply))))
     (found,) = [e["delta"]["citation"] for e in events if e.get("delta", {}).get("type") == "citations_delta"]
