@@ -19,7 +19,7 @@ PEER_ENVS := bench-vllm-router bench-litellm bench-portkey
 help:
 	@echo 'make serve   run the gateway on $(CONFIG)'
 	@echo 'make test    run all tests, real servers and a real model included (ARGS="-k name" narrows them)'
-	@echo 'make unit    run the tests that need nothing but this checkout'
+	@echo 'make unit    run the everyday tests: the core and the plugins, in a minute'
 	@echo 'make check   lint, format, types, spelling, rules of the architecture, locks'
 	@echo 'make format  mend what the linter can mend'
 	@echo 'make cov     run the tests and show which lines and branches they miss'
@@ -40,7 +40,7 @@ test: $(VENV)/.dev $(ENVS)/model/.installed $(CLIENTS:%=$(ENVS)/%/.installed) $(
 	$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
 
 unit: $(VENV)/.dev
-	$(VENV)/bin/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/clients --ignore=tests/contract $(ARGS)
+	$(VENV)/bin/pytest -n 2 --dist loadfile --ignore=tests/core/serving tests/core tests/plugins tests/plugins_contrib $(ARGS)
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff check --quiet .

@@ -96,3 +96,18 @@ def test_utf8_is_checked_across_slices() -> None:
     euro = "€".encode()
     body = b'{"a":"' + b"x" * ((1 << 20) - 7) + euro + b'"}'
     assert JsonObject(body).get("a") == "x" * ((1 << 20) - 7) + "€"
+
+
+@pytest.mark.parametrize(
+    "value", [b"1e999", b"-1E+400", b"7" * 5000, b"7" * 1_000_000, b'[{"a":1e999}]', b'"' + b"x" * 5000 + b'",1e999']
+)
+def test_a_number_that_parsers_read_differently_is_refused_at_any_depth(value: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="not valid JSON"):
+        JsonObject(b'{"model":"m","x":[' + value + b"]}")
+
+
+@pytest.mark.parametrize(
+    "value", [b"1" * 300, b"1e308", b'"' + b"7" * 1_000_000 + b'"', b'"1e999"', b"5e-324", b"1e-999"]
+)
+def test_large_numbers_and_texts_of_digits_pass(value: bytes) -> None:
+    assert JsonObject(b'{"x":' + value + b"}").raw("x") == value

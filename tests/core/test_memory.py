@@ -29,6 +29,11 @@ CHUNK = {
 STREAM = [b"data: " + json.dumps(CHUNK).encode() + b"\n\n", b"data: [DONE]\n\n"]
 
 
+def calls_and_exchanges() -> dict[int, object]:
+    """Those that live, by their identity."""
+    return {id(thing): thing for thing in gc.get_objects() if isinstance(thing, Call | Exchange)}
+
+
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_finished_call_is_freed_without_the_garbage_collector(dialect: str, stream: bool) -> None:
@@ -43,12 +48,13 @@ def test_a_finished_call_is_freed_without_the_garbage_collector(dialect: str, st
         with running_gateway(toml) as gateway:
             assert gateway.post(path, ask).status == 200
             gc.collect()
+            before = calls_and_exchanges()  # what other tests keep
             gc.disable()
             try:
                 for _ in range(20):
                     assert gateway.post(path, ask).status == 200
                     gateway.post(path, {**ask, "model": "nothing"})
-                alive = [thing for thing in gc.get_objects() if isinstance(thing, (Call, Exchange))]
+                alive = calls_and_exchanges().keys() - before.keys()
             finally:
                 gc.enable()
     assert len(alive) <= 2

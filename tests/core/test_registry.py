@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,19 @@ def test_a_call_finishes_on_the_configuration_that_it_began_with(tmp_path: Path)
             assert gateway.post("/v1/chat/completions", ask).status == 404
             thread.join(5)
     assert statuses == [200]
+
+
+def test_a_configuration_lets_its_plugins_go_once_however_often_it_is_stopped() -> None:
+    async def run() -> None:
+        old = build(parse_config("[plugins.echo]\n"))
+        await old.start()
+        new = build(parse_config("[plugins.echo]\n"), old)
+        await new.start()
+        for _ in range(2):
+            await old.stop()
+        life = next(record.life for record in new.records if record.name == "echo")
+        assert (life.started, life.holders) == (True, 1)
+        await new.stop()
+        assert (life.started, life.holders) == (False, 0)
+
+    asyncio.run(run())

@@ -151,11 +151,11 @@ def test_a_large_event_in_small_pieces_costs_linear_time() -> None:
     def seconds(size: int) -> float:
         splitter = SSESplitter(limit=1 << 30)
         piece = b"x" * 64
-        began = time.perf_counter()
+        began = time.thread_time()  # what others do on the machine is not counted
         for _ in range(size // 64):
             splitter.feed(piece)
         splitter.feed(b"\n\n")
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     small = min(seconds(200_000) for _ in range(3))
     large = min(seconds(1_600_000) for _ in range(3))

@@ -91,6 +91,19 @@ def test_a_path_that_would_break_the_request_line_is_refused(path: str) -> None:
         head("http://h", path)
 
 
+@pytest.mark.parametrize(
+    "path", ["/models/../files", "/models/..", "/./x", "/a/%2e%2E/b", "/model/..%2Fadmin/x", "/a/..\\b", "/..?x=1"]
+)
+def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(InvalidRequest, match="dot segment"):
+        head("http://h/v1", path)
+
+
+@pytest.mark.parametrize("path", ["/a..b/c", "/models/m.1:x", "/...", "/x?y=../z", "/%252e%252e/a"])
+def test_dots_within_names_and_queries_pass(path: str) -> None:
+    assert head("http://h/v1", path).startswith(b"POST /v1" + path.encode() + b" HTTP/1.1")
+
+
 def test_a_method_that_would_break_the_request_line_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="method"):
         head("http://h", method="GET / HTTP/1.1\r\n")

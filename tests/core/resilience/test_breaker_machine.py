@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gateway.resilience.board import Board, BoardState
+from gateway.resilience.board import Board
+from gateway.resilience.board_state import BoardState
 from gateway.resilience.retry_budget import Budget
 from gateway.resilience.rules import BreakerRules, TargetRules
 from gateway.resilience.store import MemoryStore
