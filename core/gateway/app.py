@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
@@ -36,6 +37,7 @@ class App:
         self.exchanges: set[Exchange] = set()
         self._routes = _Routes(gateway, self.exchanges)
         self._prepared: dict[Gateway, _Routes] = {}
+        self._retired: WeakSet[Gateway] = WeakSet()
 
     @property
     def active(self) -> int:
@@ -58,6 +60,7 @@ class App:
         """Let new calls begin with ``gateway``; the old one is stopped when its calls are done."""
         old, self.current, self._routes = self.current, gateway, self._prepared.pop(gateway)
         old.retired = True
+        self._retired.add(old)
         if old.calls == 0:
             await old.stop()
 
@@ -82,8 +85,9 @@ class App:
             await asyncio.wait(tasks)
 
     async def shutdown(self) -> None:
-        """Stop the plugins; call it when no call is open."""
-        await self.current.stop()
+        """Stop the plugins; call it when no call is open. Copies of calls may be, of older configurations too."""
+        for gateway in (*self._retired, self.current):
+            await gateway.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -13,7 +13,8 @@ from gateway.health_settings import HealthConfig
 from gateway.health_store import open_store, place_of
 from gateway.resilience.answers import Admission, TargetHealth
 from gateway.resilience.backoff import delay
-from gateway.resilience.board import Board, BoardState
+from gateway.resilience.board import Board
+from gateway.resilience.board_state import BoardState
 from gateway.resilience.circuit import Circuit
 from gateway.resilience.extra import Extra, ExtraState
 from gateway.resilience.rules import BreakerRules, BudgetRules, EjectionRules, HedgeRules, TargetRules

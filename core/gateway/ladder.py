@@ -25,7 +25,7 @@ BY_REQUEST = frozenset(("content_filter",))
 
 
 class Step:
-    """A target to try, ``key`` its name: ``probe`` is the health's lease where the target is only being tried again, else 0."""
+    """A target to try, ``key`` its name; ``probe`` is the health's lease where it is only being tried again, else 0."""
 
     __slots__ = ("key", "lane", "probe", "target")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.attempt import Try
 from gateway.errors import GatewayError, UpstreamError
-from gateway.protocol import End, Event, UsageUpdate
+from gateway.protocol import End, Event, Finish, UsageUpdate
 from gateway.rescue import Said, Splice
 from gateway.resumed import Rejoined, continued, may_prefill
 from gateway.source import Source
@@ -33,9 +33,10 @@ def _events_in(chunk: bytes) -> int:
 
 def _says_again(events: list[Event], said: Said) -> bool:
     """Whether what an event means was said before: a reason, or the usage."""
-    if any(isinstance(event, End) for event in events):
+    kinds = {type(event) for event in events}
+    if End in kinds:
         return False
-    return said.usage is not None or not any(isinstance(event, UsageUpdate) for event in events)
+    return Finish in kinds or said.usage is not None or UsageUpdate not in kinds
 
 
 class Relay:

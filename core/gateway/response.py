@@ -26,8 +26,7 @@ def head_of(call: Call, reply: Reply) -> RawHeaders:
     """The response headers: the reply's, the plugins', the request id, and the gateway's own where switched on."""
     request_id = call.id.encode("latin-1")
     head: RawHeaders = [*reply.headers, *call.reply_headers]
-    for name in call.dialect.request_id_headers:
-        head.append((name, request_id))  # mostly one or two
+    head += [(name, request_id) for name in call.dialect.request_id_headers]
     if reply.stream is None:
         head.append((b"content-length", str(len(reply.body)).encode()))
     else:

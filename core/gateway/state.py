@@ -115,6 +115,7 @@ class Gateway:
         self._addressed: dict[str, ModelConfig] = {}
         self.calls = 0
         self.retired = False
+        self._stopped = False
 
     def resolve(self, name: str, principal: Principal | None) -> ModelConfig:
         """The model asked for: a name of ``[models]`` or ``provider/model``; raises ModelNotFound with a near name."""
@@ -200,7 +201,13 @@ class Gateway:
             raise
 
     async def stop(self) -> None:
-        """Let the plugins go; those that no other Gateway holds are shut down, in reverse order."""
+        """Let the plugins go; those that no other Gateway holds are shut down, in reverse order.
+
+        Once: a copy of the last call of a Gateway that was replaced begins when that call has ended, and ends it again.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
         await self.health_checks.stop()
         self.health.let_go()
         for record in reversed(self.records):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from gateway.errors import ConfigError, InvalidRequest
 
@@ -15,6 +15,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"/[!\"$-~]*|")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Control characters but tab; carriage returns and line feeds are counted instead."""
+_DOTS: Final = frozenset({".", ".."})
 _OURS: Final = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "proxy-connection", "te", "trailer"}
     | {"transfer-encoding", "upgrade"}
@@ -78,6 +79,9 @@ class HeadWriter:
                 f"The path {request.path[:80]!r} cannot be sent to a provider: it must start with a slash and hold "
                 "no blanks, control characters, '#' or characters beyond ASCII."
             )
+        if not _DOTS.isdisjoint(unquote(request.path.partition("?")[0]).replace("\\", "/").split("/")):
+            # A model's name may be the caller's: it must not lead to another path of the provider.
+            raise InvalidRequest(f"The path {request.path[:80]!r} cannot be sent to a provider: it has a dot segment.")
         path = self._prefix + request.path or "/"
         start = f"{request.method} {path} HTTP/1.1\r\nhost: {self.where}\r\n"
         if len(self._starts) >= _MOST_REMEMBERED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -72,11 +73,22 @@ class Wire(ResponseHandler):
         self._until = self._total_until = inf
         self._clock: asyncio.TimerHandle | None = None
         self._clock_at = inf
+        self._unread: select.poll | None = None
 
     @property
     def reusable(self) -> bool:
         """Whether an idle connection is clean and young enough for another exchange."""
-        return not self.should_close and self._loop.time() < self._good_until
+        return not self.should_close and self._loop.time() < self._good_until and not self._has_unread()
+
+    def _has_unread(self) -> bool:
+        """Whether the kernel holds bytes that the loop has not read yet: they would be taken for the next answer."""
+        if self._unread is None:
+            sock = None if self.transport is None else self.transport.get_extra_info("socket")
+            if sock is None or not hasattr(select, "poll"):
+                return False
+            self._unread = select.poll()
+            self._unread.register(sock.fileno(), select.POLLIN)
+        return bool(self._unread.poll(0))
 
     def begin(self, limits: Timeouts, total_until: float, *, whole: bool, bodiless: bool) -> None:
         """Start an exchange; ``total_until`` is a loop time. Nothing may have been written yet."""

@@ -185,9 +185,10 @@ def test_a_call_finishes_on_the_configuration_that_it_began_with(tmp_path: Path)
 
 def test_a_configuration_lets_its_plugins_go_once_however_often_it_is_stopped() -> None:
     async def run() -> None:
-        old = build(parse_config("[plugins.echo]\n"))
+        parsed = parse_config("[plugins.echo]\n", path=Path("gateway.toml"), folder=Path())
+        old = build(parsed)
         await old.start()
-        new = build(parse_config("[plugins.echo]\n"), old)
+        new = build(parsed, old)
         await new.start()
         for _ in range(2):
             await old.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 
 import pytest
@@ -169,3 +170,22 @@ async def test_posts_to_a_provider_that_closes_idle_connections_at_random_all_ru
     assert len(executed) == 200
     assert set(executed.values()) == {1}
     assert cut > 20
+
+
+async def twice(exchange: Exchange) -> None:
+    body = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n"
+    await exchange.send(body + b"1")
+    await exchange.sleep(0.05)
+    await exchange.send(body + b"X")
+
+
+@on_each_loop
+async def test_an_unasked_answer_that_nobody_has_read_yet_is_not_the_next_callers() -> None:
+    with ScriptedProvider() as provider:
+        async with upstream(provider) as to:
+            provider.script(twice)
+            provider.reply(json=2)
+            assert await answer(to) == b"1"
+            time.sleep(0.2)  # noqa: ASYNC251  # the loop is busy while the second answer arrives
+            assert await answer(to) == b"2"
+    assert [request.connection for request in provider.requests] == [1, 2]

@@ -63,7 +63,9 @@ class FormatFault(NamedTuple):
 FORMAT_FAULTS: dict[str, FormatFault] = {}
 for _name in _SHARED:
     # Whole calls cannot be torn, and legacy completions have none.
-    without = ("gemini", "ollama", "completions") if FAULTS[_name].tools else ()
+    without: tuple[str, ...] = ("gemini", "ollama", "completions") if FAULTS[_name].tools else ()
+    if _name == "letters_split_between_chunks":
+        without = ("invoke",)  # its letters are base64
     FORMAT_FAULTS[_name] = FormatFault(FAULTS[_name], not_in=without)
 
 

@@ -103,16 +103,17 @@ def test_other_methods_are_refused(stage: Stage, name: str, method: str) -> None
 
 @pytest.mark.parametrize(
     "header",
-    ["x-gateway-timeout-ms", "x-gateway-first-token-timeout-ms", "x-gateway-strict", "x-gateway-tags", "anthropic-beta"]
-    + ["x-gateway-cache", "x-gateway-explain", "x-request-id", "content-type", "accept", "openai-beta"],
+    [
+        *("x-gateway-timeout-ms", "x-gateway-first-token-timeout-ms", "x-gateway-strict", "x-gateway-tags"),
+        *("x-gateway-cache", "x-gateway-explain", "x-request-id"),
+        *("anthropic-beta", "openai-beta", "content-type", "accept"),
+    ],
 )
 def test_odd_values_of_headers_that_are_read(stage: Stage, header: str) -> None:
-    values = ["", " ", "-1", "0", "1e9", "9" * 400, "nan", "\xff\xfe", "a,b,,", '"', "x" * 4000, "true;q=1", "٣"]
+    values = ["\xd9\xa3", "", " ", "-1", "0", "1e9", "9" * 400, "nan", "\xff\xfe", "a,b,,", '"', "x" * 4000, "true;q=1"]
     for value in values:
         for caller, wire in (("chat", "chat"), ("messages", "anthropic"), ("gemini", "bedrock")):
             model = f"{wire}/m"
-            if not value.isascii() and any(ord(letter) > 255 for letter in value):
-                value = value.encode().decode("latin-1")
             answer = stage.ask(
                 dialects()[caller], model, plain(caller, model, stream=False), headers={**HEADERS, header: value}
             )

@@ -14,7 +14,7 @@ from tests.hostile.seeds import HI, OTHERS, VECTOR, dialects, wires
 from tests.hostile.stage import Provider, Stage, framed, model_of, problem, stream_end
 
 CALLERS = ("chat", "responses", "completions", "messages", "gemini", "gemini_array")
-ROUNDS = 24
+ROUNDS = 18
 """Broken answers for each dialect and wire format, whole and streamed."""
 
 PAIRS = [(caller, wire) for caller in CALLERS for wire in wires()]

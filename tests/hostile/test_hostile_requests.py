@@ -13,7 +13,7 @@ from tests.hostile.mutations import encoded, mutated, raw
 from tests.hostile.seeds import HI, Speech, dialects, wires
 from tests.hostile.stage import Stage, model_of, problem
 
-ROUNDS = 200
+ROUNDS = 150
 """Broken requests of each dialect."""
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from gateway.resilience.answers import Admission
 from gateway.resilience.board import FAULTS as AGAINST
-from gateway.resilience.board import Board, BoardState
+from gateway.resilience.board import Board
+from gateway.resilience.board_state import BoardState
 from gateway.resilience.extra import Extra, ExtraState
 from gateway.resilience.rules import BreakerRules, BudgetRules, EjectionRules, TargetRules
 from gateway.resilience.shared import SYNC_SECONDS

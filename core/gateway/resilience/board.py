@@ -8,6 +8,7 @@ from functools import partial
 import msgspec
 
 from gateway.resilience.answers import ADMITTED, Admission, TargetHealth
+from gateway.resilience.board_state import BoardState
 from gateway.resilience.circuit import (
     GO,
     Circuit,
@@ -28,33 +29,10 @@ from gateway.resilience.latency import Latency
 from gateway.resilience.outlier import outliers
 from gateway.resilience.remembered import remembered
 from gateway.resilience.rules import EAGER, EjectionRules, TargetRules
-from gateway.resilience.shared import SharedCircuits
-from gateway.resilience.store import HealthStore
 from gateway.resilience.throttle import Throttle
 
 FAULTS = frozenset({"timeout", "upstream", "server_error", "overloaded"})  # others show a target alive
 LIMITS = frozenset({"rate_limit", "quota"})
-
-
-class BoardState:
-    """What outlives a change of the configuration."""
-
-    def __init__(self, store: HealthStore, on_turn: Callable[[str, Circuit], None] | None = None) -> None:
-        """``on_turn`` hears of each circuit that opens or closes."""
-        self.circuits = SharedCircuits(store, self._turned)
-        self._on_turn = on_turn
-        self.evidence: dict[str, Evidence] = {}
-        self.throttles: dict[str, Throttle] = {}
-        self.latency: dict[str, Latency] = {}
-        self.in_flight: dict[str, int] = {}
-        self.swept: dict[str, float] = {}
-
-    def _turned(self, target: str) -> None:
-        """A circuit has opened or closed: what comes next is judged by itself."""
-        if target in self.evidence:
-            self.evidence[target].clear()
-        if self._on_turn is not None:
-            self._on_turn(target, self.circuits.get(target))
 
 
 class Board:

@@ -493,6 +493,16 @@ def test_a_stream_that_breaks_off_says_so(delta: dict[str, Any], kind: str, word
     assert words in found[-1].message
 
 
+def test_a_message_that_ends_without_a_reason_was_cut() -> None:
+    with pytest.raises(UpstreamProtocolError, match="finish reason"):
+        read(sse(said("content-delta", 0, content={"text": "a"})), sse({"type": "message-end", "delta": {}}))
+
+
+def test_nothing_begins_with_a_message_that_failed() -> None:
+    found = read(sse({"type": "message-end", "delta": {"finish_reason": "ERROR"}}))
+    assert [type(event) for event in found] == [ErrorEvent]
+
+
 def test_an_error_in_the_place_of_an_event_ends_the_stream() -> None:
     found = read(b'data: {"message":"too many tokens: limit is 4000"}\n\n' + sse(END))
     assert [type(event) for event in found] == [ErrorEvent]

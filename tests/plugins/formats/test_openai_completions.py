@@ -339,6 +339,11 @@ def test_an_end_mark_without_a_reason_ends_the_choices() -> None:
     assert isinstance(found[-1], End)
 
 
+def test_an_end_mark_before_a_reason_that_was_still_to_come_is_a_cut() -> None:
+    found = events(event({"index": 0, "text": "a", "finish_reason": None}), b"data: [DONE]\n\n")
+    assert not any(isinstance(one, End | Finish) for one in found)
+
+
 def test_words_alone_are_read_as_writers_older_models_stream_them() -> None:
     found = events(b'data: {"value":"Su"}\n\ndata: {"value":"re"}\n\n')
     assert "".join(one.value for one in found if isinstance(one, PartDelta)) == "Sure"
