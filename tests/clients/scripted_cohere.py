@@ -23,6 +23,9 @@ FAILURES = {
 async def cohere(exchange: Exchange) -> None:
     """Answer one request; a script for ``ScriptedProvider.default_script``."""
     body = exchange.request.json()
+    if exchange.request.path.endswith("/embed"):
+        await send_json(exchange, 200, embedded(body))
+        return
     asked = read(body)
     fails = failure(asked.scene)
     if fails is not None:
@@ -36,6 +39,16 @@ async def cohere(exchange: Exchange) -> None:
         return
     data = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events(said)]
     await send_chunks(exchange, "text/event-stream", data)
+
+
+def embedded(body: dict[str, Any]) -> dict[str, Any]:
+    """An answer of /v2/embed: a small vector for each text."""
+    return {
+        "id": "e14c80c3-invented",
+        "texts": body["texts"],
+        "embeddings": {"float": [[0.25, -0.5, 1.0] for _ in body["texts"]]},
+        "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 2}},
+    }
 
 
 def read(body: dict[str, Any]) -> Asked:
