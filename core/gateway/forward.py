@@ -45,14 +45,35 @@ async def forward(call: Call) -> Reply:
     return own
 
 
-async def _answered(call: Call, ladder: Ladder, step: Step, *, raced: bool = False) -> Reply:
-    """One target's answer: whole, or a stream of which the first piece is here. ``raced``: another may be faster."""
+class _Race:
+    """Two targets asked for one call. The first whose answer is here is the call's; the other has lost."""
+
+    __slots__ = ("_won",)
+
+    def __init__(self) -> None:
+        self._won = False
+
+    def claim(self) -> None:
+        """Take the call for the answer that is here; raises CancelledError where the other one has it."""
+        if self._won:
+            raise asyncio.CancelledError
+        self._won = True
+
+
+async def _answered(call: Call, ladder: Ladder, step: Step, race: _Race | None = None) -> Reply:
+    """One target's answer: whole, or a stream of which the first piece is here."""
     attempt, lane = Try(call, step), step.lane
     try:
         answer = await attempt.begin()
         if call.stream and "application/json" not in answer.headers.get("content-type", ""):
             relay = Relay(call, ladder, attempt)
             await relay.prime()
+            if race is not None:
+                try:
+                    race.claim()
+                except asyncio.CancelledError:
+                    relay.abandon()
+                    raise
             attempt.take_over()
             headers: RawHeaders = [(b"content-type", call.format.stream_content_type)]
             reply = Reply(answer.status, stream=relay, headers=headers)
@@ -61,6 +82,8 @@ async def _answered(call: Call, ladder: Ladder, step: Step, *, raced: bool = Fal
             return reply
         body = await attempt.read()
         attempt.first_token()
+        if race is not None:
+            race.claim()
         attempt.take_over()
         if call.stream:
             reply = _unrolled(call, lane, body)
@@ -71,8 +94,8 @@ async def _answered(call: Call, ladder: Ladder, step: Step, *, raced: bool = Fal
         raise
     except BaseException:
         # The loser of a race has read the prompt by then, and will bill it.
-        guess = Usage(prompt_tokens=-(-len(call.body) // 4), source="estimated") if raced else None
-        attempt.left("Nobody waited for it any more.", guess, billed=raced or attempt.answer is not None)
+        guess = None if race is None else Usage(prompt_tokens=-(-len(call.body) // 4), source="estimated")
+        attempt.left("Nobody waited for it any more.", guess, billed=race is not None or attempt.answer is not None)
         raise
     attempt.done(call.usage, call.service_tier, call.search_units)
     return reply
@@ -80,18 +103,21 @@ async def _answered(call: Call, ladder: Ladder, step: Step, *, raced: bool = Fal
 
 async def _hedged(call: Call, ladder: Ladder, step: Step, after: float) -> Reply:
     """The first of two answers: a second target is asked when the first one's answer has not begun in time."""
-    first = asyncio.create_task(_answered(call, ladder, step, raced=True))
+    race = _Race()
+    first = asyncio.create_task(_answered(call, ladder, step, race))
     running = {first}
     try:
         await asyncio.wait(running, timeout=after)
         if not first.done() and (other := ladder.next()) is not None:
             call.gateway.health.hedged(call.model)
             call.note(f"{step.target} had not begun after {after:.3f} s, so {other.target} was asked as well")
-            running.add(asyncio.create_task(_answered(call, ladder, other, raced=True)))
+            running.add(asyncio.create_task(_answered(call, ladder, other, race)))
         failure: BaseException | None = None
         while running:
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
+                if task.cancelled():
+                    continue  # the loser, in the very moment in which the other won
                 if (failure := task.exception()) is None:
                     return task.result()
         assert failure is not None

@@ -18,8 +18,6 @@ OTHER_MODEL = frozenset(("context_length", "content_filter"))
 """What the same model would answer again, wherever it runs; another may do better."""
 ELSEWHERE = OTHER_MODEL | {"quota", "billing", "model_not_found", "request_too_large"}
 """What is final at one target and may pass at another, beside what may pass by itself."""
-
-
 BY_REQUEST = frozenset(("content_filter",))
 """What is taken elsewhere only where a model's ``fallback_on`` says so: nobody asked to have a refusal got round."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gateway.attempt import Try
@@ -60,6 +60,8 @@ class Relay:
         self._sent: list[bytes] | None = [] if rescue == "resume" else None
         self._sent_bytes = 0
         self._spent: Usage | None = None
+        self._broken: Source | None = None
+        """The source whose usage is in ``_spent``, the last one."""
 
     async def prime(self) -> None:
         """Wait for the first bytes that the caller will see; an error before them may still be tried elsewhere."""
@@ -70,10 +72,18 @@ class Relay:
         if self._hold is not None and not self._ended:
             try:
                 await self._hold_back(self._hold.tokens, self._hold.milliseconds / 1000)
-            except BaseException:
-                if self._pending is not None:
-                    self._pending.cancel()
+            except UpstreamError as error:
+                # The provider bills what it said, though nobody will read it.
+                self._source.fail(error, self._lost(self._waiting))
                 raise
+            except BaseException:
+                self.abandon()
+                raise
+
+    def abandon(self) -> None:
+        """Read no further: another answer is the caller's."""
+        if self._pending is not None:
+            self._pending.cancel()
 
     async def _hold_back(self, tokens: int, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -144,12 +154,14 @@ class Relay:
         if not self._open:
             return
         self._open = False
-        if self._pending is not None:
-            self._pending.cancel()
+        self.abandon()
         call, facts = self._call, self._source.facts()
         self._source.close()
-        usage = facts.usage
-        call.usage = usage if self._spent is None or usage is None else added(self._spent, usage)
+        usage, spent = facts.usage, self._spent
+        if spent is not None:
+            # A source that broke is in what was spent already.
+            usage = spent if usage is None or self._source is self._broken else added(spent, usage)
+        call.usage = usage
         call.answered_model, call.finish_reason = facts.model, facts.finish_reason
         call.service_tier = facts.service_tier
 
@@ -178,6 +190,7 @@ class Relay:
         lost = spent_by(said, source.facts().usage, call.body)
         source.fail(error, lost)
         self._spent = lost if self._spent is None else added(self._spent, lost)
+        self._broken = source
         while (step := self._ladder.after_break(error)) is not None:
             words = said.prefill() if may_prefill(call, step.target, said) else None
             for given in (None,) if words is None else (words, None):
@@ -222,6 +235,15 @@ class Relay:
             self._call.note(f"the stream broke ({error.message}) and cannot go on elsewhere: {obstacle}")
             return None
         return said
+
+    def _lost(self, chunks: Iterable[bytes]) -> Usage | None:
+        """What a break costs behind ``chunks`` that the caller never saw; None where they cannot be read."""
+        reader = self._call.format.stream_reader()
+        try:
+            said = Said([event for chunk in chunks for event in reader.feed(chunk)])
+        except GatewayError:
+            return None
+        return spent_by(said, self._source.facts().usage, self._call.body)
 
     def _writer(self, said: Said) -> StreamWriter:
         """A writer that stands where the caller's stream broke off."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gateway.call import Call
-from gateway.testing import ScriptedProvider, running_gateway
+from gateway.testing import Exchange, ScriptedProvider, running_gateway
+from tests.core.seen_calls import TABLE, finished, write_plugin
 
 WHOLE = {
     "id": "c",
@@ -25,7 +25,7 @@ ASK = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 @contextmanager
 def raced(tmp_path: Any, after: float = 0.15) -> Iterator[tuple[Any, ScriptedProvider, ScriptedProvider]]:
     with ScriptedProvider() as slow, ScriptedProvider() as fast:
-        (tmp_path / "seen.py").write_text(WATCHER)
+        write_plugin(tmp_path)
         toml = f"""
 [plugins.slow]
 use = "openai_compatible"
@@ -33,41 +33,12 @@ base_url = "{slow.url}/v1"
 [plugins.fast]
 use = "openai_compatible"
 base_url = "{fast.url}/v1"
-[plugins.seen]
-use = "./seen.py:Seen"
-[models.m]
+{TABLE}[models.m]
 targets = ["slow/a", "fast/b"]
 hedge = {{ after = {after}, budget = 1.0 }}
 """
         with running_gateway(toml, folder=tmp_path) as gateway:
             yield gateway, slow, fast
-
-
-WATCHER = '''
-"""Remembers what became of calls."""
-from gateway import hookimpl
-from gateway.plugin import Plugin
-
-
-class Seen(Plugin):
-    """Remembers what became of calls."""
-
-    stage = "observe"
-    calls = []
-
-    @hookimpl
-    def on_complete(self, call, reply):
-        self.calls.append(call)
-'''
-
-
-def finished(gateway: Any) -> Call:
-    plugin = next(record.plugin for record in gateway.app.current.records if record.name == "seen")
-    end = time.monotonic() + 3
-    while not plugin.calls and time.monotonic() < end:
-        time.sleep(0.01)
-    call: Call = plugin.calls[-1]
-    return call
 
 
 def test_a_slow_target_is_overtaken_cut_off_and_accounted_for(tmp_path: Any) -> None:
@@ -115,3 +86,31 @@ def test_streams_are_raced_to_their_first_piece(tmp_path: Any) -> None:
         answer = gateway.post("/v1/chat/completions", {**ASK, "stream": True})
     assert answer.status == 200
     assert answer.body == chunk + b"data: [DONE]\n\n"
+
+
+def late(delay: float, body: bytes, kind: bytes) -> Callable[[Exchange], Awaitable[None]]:
+    """A script that answers, head and all, after ``delay`` seconds."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.sleep(delay)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (kind, len(body))
+        await exchange.send(head + body)
+
+    return script
+
+
+def test_of_two_that_answer_together_one_is_the_callers_and_nothing_of_the_other_is_left(tmp_path: Any) -> None:
+    choice = {"index": 0, "delta": {"content": "yo"}, "finish_reason": "stop"}
+    said = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    events = b"data: " + json.dumps(said).encode() + b"\n\ndata: [DONE]\n\n"
+    with raced(tmp_path, after=0.1) as (gateway, slow, fast):
+        for stream in (False, True) * 5:
+            kind, body = (b"text/event-stream", events) if stream else (b"application/json", json.dumps(WHOLE).encode())
+            slow.script(late(0.2, body, kind))
+            fast.script(late(0.1, body, kind))
+            assert gateway.post("/v1/chat/completions", {**ASK, "stream": stream}).status == 200
+            call = finished(gateway)
+            assert all(attempt.ended is not None for attempt in call.attempts)
+            (winner,) = [attempt for attempt in call.attempts if attempt.error is None]
+            assert call.target == winner.target
+            assert call.usage == winner.usage
