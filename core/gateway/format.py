@@ -79,7 +79,12 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamReader(ABC):
-    """Upstream bytes → events. Byte boundaries never matter."""
+    """Upstream bytes → events. Byte boundaries never matter.
+
+    ``fault`` is what was found wrong behind the events that ``feed`` returned last; the next call raises it.
+    """
+
+    fault: GatewayError | None = None
 
     @abstractmethod
     def feed(self, data: bytes) -> list[Event]:

@@ -86,7 +86,7 @@ class Rejoined(StreamTranslator):
 
     @property
     def error(self) -> GatewayError | None:
-        return self._facts.error
+        return self._facts.error or self._reader.fault
 
     def _write(self, events: list[Event]) -> bytes:
         out: list[bytes] = []

@@ -210,7 +210,7 @@ class _Composed(StreamTranslator):
 
     @property
     def error(self) -> GatewayError | None:
-        return self._facts.error
+        return self._facts.error or self._reader.fault
 
     def _write(self, events: list[Event]) -> bytes:
         out: list[bytes] = []

@@ -8,8 +8,6 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamProtocolError
-from gateway.format import StreamReader
-from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     End,
     Event,
@@ -27,11 +25,11 @@ from gateway.protocol import (
     UsageUpdate,
 )
 from gateway.protocol.reply import DeltaKind
-from gateway.sse import SSEEvent, SSEReader
 from gateway_plugins.formats.anthropic_errors import error_event
 from gateway_plugins.formats.anthropic_fields import NAME
 from gateway_plugins.formats.anthropic_reply import tier_of
 from gateway_plugins.formats.anthropic_usage import read_stop, read_usage
+from gateway_plugins.formats.framed_reader import EventReader
 
 DELTAS = "deltas"
 """The key of PartStop.extra that holds deltas of blocks, or of types, that only Anthropic understands."""
@@ -46,7 +44,6 @@ _DELTA_KINDS: dict[Any, tuple[DeltaKind, str]] = {
     "thinking_delta": ("thinking", "thinking"),
     "signature_delta": ("signature", "signature"),
 }
-_decode = msgspec.json.decode
 
 
 class _Block:
@@ -63,46 +60,23 @@ class _Block:
         self.novel: list[dict[str, Any]] = []
 
 
-class MessagesStreamReader(StreamReader):
+class MessagesStreamReader(EventReader):
     """Events of one stream. ``End`` comes behind ``message_stop``, or at a close behind a stop reason."""
 
     def __init__(self) -> None:
-        self._events = SSEReader()
+        super().__init__()
         self._blocks: dict[Any, _Block] = {}
         self._usage: dict[str, Any] = {}
         self._parts = 0
         self._started = False
         self._has_finished = False
-        self._over = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        out: list[Event] = []
-        for event in self._events.feed(data):
-            self._take(event, out)
-        return out
-
-    def close(self) -> list[Event]:
-        out: list[Event] = []
-        try:
-            for event in self._events.close():
-                self._take(event, out)
-        except UpstreamProtocolError:
-            # The stream was cut within an event.
-            pass
-        if self._has_finished and not self._over:
+    def _finish(self, out: list[Event]) -> None:
+        if self._has_finished:
             self._end({}, out)
-        return out
 
-    def _take(self, event: SSEEvent, out: list[Event]) -> None:
-        if self._over or event.data == b"[DONE]":
-            return
-        try:
-            value: Any = _decode(event.data)
-        except BAD_JSON:
-            raise UpstreamProtocolError("The provider's stream holds an event that is not valid JSON.") from None
-        if not isinstance(value, dict):
-            raise UpstreamProtocolError("The provider's stream holds an event that is no object.")
-        handler = _HANDLERS.get(_text(value.get("type", event.event)))
+    def _object(self, value: dict[str, Any], name: str, out: list[Event]) -> None:
+        handler = _HANDLERS.get(_text(value.get("type", name)))
         if handler is not None:
             handler(self, value, out)
 
@@ -172,7 +146,7 @@ class MessagesStreamReader(StreamReader):
         else:
             block.novel.append(delta)
 
-    def _finish(self, value: dict[str, Any], out: list[Event]) -> None:
+    def _message_delta(self, value: dict[str, Any], out: list[Event]) -> None:
         delta = value.get("delta")
         delta = delta if isinstance(delta, dict) else {}
         reason, native = read_stop(delta.get("stop_reason"))
@@ -262,7 +236,7 @@ _HANDLERS: dict[Any, Callable[[MessagesStreamReader, dict[str, Any], list[Event]
     "content_block_start": MessagesStreamReader._begin,
     "content_block_stop": MessagesStreamReader._block_stop,
     "message_start": MessagesStreamReader._start,
-    "message_delta": MessagesStreamReader._finish,
+    "message_delta": MessagesStreamReader._message_delta,
     "message_stop": MessagesStreamReader._end,
     "ping": MessagesStreamReader._ping,
     "error": MessagesStreamReader._error,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.errors import UpstreamProtocolError
-from gateway.format import StreamReader
 from gateway.protocol import (
     End,
     Event,
@@ -36,6 +35,7 @@ from gateway_plugins.formats.bedrock_converse_reply import (
 )
 from gateway_plugins.formats.bedrock_errors import error_event
 from gateway_plugins.formats.bedrock_usage import read_stop, read_usage
+from gateway_plugins.formats.framed_reader import FramedReader
 
 DELTAS = "deltas"
 """The key of PartStop.extra that holds deltas of blocks that only Converse understands."""
@@ -56,35 +56,29 @@ class _Block:
         self.novel: list[dict[str, Any]] = []
 
 
-class ConverseStreamReader(StreamReader):
+class ConverseStreamReader(FramedReader[EventMessage]):
     """Events of one stream. ``End`` comes behind ``messageStop`` only, with ``metadata`` or with the stream's own end.
 
     ``signer`` is the origin of thinking: whose signatures it will have is not known when it begins.
     """
 
     def __init__(self, signer: str = NAME) -> None:
+        super().__init__()
         self._decoder = EventStreamDecoder()
         self._signer = signer
         self._blocks: dict[int, _Block] = {}
         self._parts = 0
-        self._started = self._finished = self._over = False
+        self._started = self._finished = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        out: list[Event] = []
-        for message in self._decoder.feed(data):
-            self._take(message, out)
-        return out
+    def _frames(self, data: bytes) -> Sequence[EventMessage]:
+        return self._decoder.feed(data)
 
-    def close(self) -> list[Event]:
+    def _finish(self, out: list[Event]) -> None:
         """The end, where only ``metadata`` is missing; without ``messageStop`` the stream was cut."""
-        if self._over or not self._finished:
-            return []
-        self._over = True
-        return [End()]
+        if self._finished:
+            out.append(End())
 
     def _take(self, message: EventMessage, out: list[Event]) -> None:
-        if self._over:
-            return
         if message.header(":message-type") in ("exception", "error"):
             out.append(error_event(message))
             self._over = True
@@ -184,7 +178,7 @@ class ConverseStreamReader(StreamReader):
             out.append(PartDelta(part=block.part, kind="arguments", value="{}"))
         out.append(PartStop(part=block.part, extra={DELTAS: block.novel} if block.novel else {}))
 
-    def _finish(self, value: dict[str, Any], out: list[Event]) -> None:
+    def _message_stop(self, value: dict[str, Any], out: list[Event]) -> None:
         reason, native = read_stop(value.get("stopReason"))
         if reason is None:
             raise UpstreamProtocolError("The provider's stream ends its message without a stop reason.")
@@ -238,6 +232,6 @@ _HANDLERS: dict[str, Callable[[ConverseStreamReader, dict[str, Any], list[Event]
     "contentBlockStart": ConverseStreamReader._block_start,
     "contentBlockDelta": ConverseStreamReader._delta,
     "contentBlockStop": ConverseStreamReader._block_stop,
-    "messageStop": ConverseStreamReader._finish,
+    "messageStop": ConverseStreamReader._message_stop,
     "metadata": ConverseStreamReader._metadata,
 }

@@ -22,6 +22,7 @@ from gateway_plugins.formats import bedrock_errors
 from gateway_plugins.formats.answer_json import decode_object
 from gateway_plugins.formats.anthropic_messages import AnthropicMessages
 from gateway_plugins.formats.aws_event_stream import EventMessage, EventStreamDecoder
+from gateway_plugins.formats.framed_reader import FramedReader
 
 NAME = "bedrock_invoke_anthropic"
 VERSION = "bedrock-2023-05-31"
@@ -92,28 +93,25 @@ def chunk_of(message: EventMessage) -> bytes | None:
         raise UpstreamProtocolError("The provider's stream holds a chunk that is not base64.") from None
 
 
-class InvokeStreamReader(StreamReader):
+class InvokeStreamReader(FramedReader[EventMessage]):
     """Events of one stream, by the reader of Anthropic's own."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._decoder = EventStreamDecoder()
         self._events = _MESSAGES.stream_reader()
-        self._over = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        out: list[Event] = []
-        for message in self._decoder.feed(data):
-            if self._over:
-                break
-            if message.header(":message-type") in ("exception", "error"):
-                out.append(bedrock_errors.error_event(message))
-                self._over = True
-                break
-            chunk = chunk_of(message)
-            if chunk is not None:
-                out += self._events.feed(b"data: " + chunk.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n\n")
-        return out
+    def _frames(self, data: bytes) -> Sequence[EventMessage]:
+        return self._decoder.feed(data)
 
-    def close(self) -> list[Event]:
+    def _take(self, message: EventMessage, out: list[Event]) -> None:
+        if message.header(":message-type") in ("exception", "error"):
+            out.append(bedrock_errors.error_event(message))
+            self._over = True
+        elif (chunk := chunk_of(message)) is not None:
+            out += self._events.feed(b"data: " + chunk.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n\n")
+
+    def _finish(self, out: list[Event]) -> None:
         """What is due behind Anthropic's own end; a stream that was cut has none."""
-        return [] if self._over or self._decoder.pending else self._events.close()
+        if not self._decoder.pending:
+            out += self._events.close()

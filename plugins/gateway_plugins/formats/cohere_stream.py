@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from gateway.errors import UpstreamProtocolError
-from gateway.format import StreamReader
-from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     End,
     ErrorEvent,
@@ -26,65 +22,25 @@ from gateway.protocol import (
     UsageUpdate,
 )
 from gateway.protocol.reply import DeltaKind
-from gateway.sse import SSEEvent, SSEReader
 from gateway_plugins.formats.cohere_errors import read_usage
 from gateway_plugins.formats.cohere_messages import NAME, PLAN
 from gateway_plugins.formats.cohere_reply import read_finish, read_logprobs
+from gateway_plugins.formats.framed_reader import EventReader
 from gateway_plugins.formats.openai_errors import error_event
 
-_decode = msgspec.json.Decoder().decode
 
-
-class CohereStreamReader(StreamReader):
+class CohereStreamReader(EventReader):
     """Reads one stream. It is complete at ``message-end``; behind it, or an error, nothing is read any more."""
 
     def __init__(self) -> None:
-        self._sse = SSEReader()
-        self._failed: UpstreamProtocolError | None = None
-        self._started = self._over = False
+        super().__init__()
+        self._started = False
         self._id = ""
         self._count = 0
         self._open: dict[tuple[str, int], tuple[int, Part]] = {}
         self._late: list[Any] = []
 
-    def feed(self, data: bytes) -> list[Event]:
-        if self._failed is not None:
-            raise self._failed
-        out: list[Event] = []
-        try:
-            for event in self._sse.feed(data):
-                if not self._over:
-                    self._take(event, out)
-        except UpstreamProtocolError as error:
-            # What came before the fault is given first, so that the cutting of the bytes makes no difference.
-            self._failed = error
-            if not out:
-                raise
-        return out
-
-    def close(self) -> list[Event]:
-        if self._failed is not None:
-            raise self._failed
-        out: list[Event] = []
-        for event in self._sse.close():
-            try:
-                if not self._over:
-                    self._take(event, out)
-            except UpstreamProtocolError:
-                break  # the connection was cut within this event
-        self._over = True
-        return out
-
-    def _take(self, event: SSEEvent, out: list[Event]) -> None:
-        data = event.data.strip()
-        if not data or data == b"[DONE]":
-            return
-        try:
-            value: Any = _decode(data)
-        except BAD_JSON:
-            raise UpstreamProtocolError("The provider sent an event that is not valid JSON.") from None
-        if not isinstance(value, dict):
-            raise UpstreamProtocolError("The provider sent an event that is no object.")
+    def _object(self, value: dict[str, Any], name: str, out: list[Event]) -> None:
         kind = value.get("type")
         if "type" not in value and isinstance(value.get("message"), str):
             # An error's body in the place of an event.

@@ -5,13 +5,12 @@ There is no end mark. A stream is complete when each of its candidates has told 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from gateway.errors import UpstreamProtocolError
-from gateway.format import StreamReader
-from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     End,
     Event,
@@ -29,6 +28,7 @@ from gateway.protocol import (
 )
 from gateway.protocol.content import Part
 from gateway.sse import SSEReader
+from gateway_plugins.formats.framed_reader import FramedReader, object_in
 from gateway_plugins.formats.gemini_array import ArrayReader
 from gateway_plugins.formats.gemini_citations import read_citations
 from gateway_plugins.formats.gemini_errors import error_event
@@ -45,15 +45,15 @@ from gateway_plugins.formats.gemini_reply import (
 from gateway_plugins.formats.gemini_usage import finish_word, read_finish, read_logprobs, read_tier, read_usage
 from gateway_plugins.formats.json_fields import index_of
 
-_decode = msgspec.json.decode
 _EVERY_TIME = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId", "createTime"))
 _CANDIDATE = frozenset(("content", "finishReason", "index", "logprobsResult"))
 
 
-class GeminiStreamReader(StreamReader):
+class GeminiStreamReader(FramedReader[bytes]):
     """Reads one stream."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._events = SSEReader()
         self._array: ArrayReader | None = None
         self._head = b""
@@ -61,10 +61,9 @@ class GeminiStreamReader(StreamReader):
         self._usage: Usage | None = None
         self._started = False
         self._blocked: str | None = None
-        self._failed = False
         self._call_id = ids_for("")
 
-    def feed(self, data: bytes) -> list[Event]:
+    def _frames(self, data: bytes) -> Sequence[bytes]:
         if self._array is None and not self._started:
             # The first character tells an array from events.
             self._head += data
@@ -72,46 +71,41 @@ class GeminiStreamReader(StreamReader):
             if start.startswith(b"["):
                 self._array, data = ArrayReader(), start
             elif not start or b"\xef\xbb\xbf".startswith(self._head):
-                return []
+                return ()
             else:
                 data = self._head
             self._head, self._started = b"", self._array is None
         if self._array is not None:
-            return self._read(self._array.feed(data))
-        return self._read([event.data for event in self._events.feed(data)])
+            return self._array.feed(data)
+        return [event.data for event in self._events.feed(data)]
 
-    def close(self) -> list[Event]:
-        out = [] if self._array is not None else self._read([event.data for event in self._events.close()])
-        whole = self._array is None or self._array.complete
-        if self._failed or not whole:
-            return out
+    def _rest(self) -> Sequence[bytes]:
+        return () if self._array is not None else [event.data for event in self._events.close()]
+
+    def _take(self, frame: bytes, out: list[Event]) -> None:
+        if frame == b"[DONE]":
+            return
+        value = object_in(frame)
+        if isinstance(value.get("error"), dict):
+            self._over = True
+            out.append(error_event(value["error"]))
+            return
+        check(value)
+        self._chunk(value, out)
+
+    def _finish(self, out: list[Event]) -> None:
+        """Complete when every candidate has told its reason, or the prompt was blocked."""
+        if self._array is not None and not self._array.complete:
+            return
         if not self._candidates and self._blocked is not None:
             out.append(Finish(finish_reason="content_filter", native_finish_reason=self._blocked))
         elif not self._candidates or any(one.finish is None for one in self._candidates.values()):
-            return out
+            return
         for candidate in self._candidates.values():
             candidate.end(out)
         if self._usage is not None:
             out.append(UsageUpdate(usage=self._usage))
         out.append(End())
-        return out
-
-    def _read(self, chunks: list[bytes]) -> list[Event]:
-        out: list[Event] = []
-        for data in chunks:
-            if self._failed or data == b"[DONE]":
-                continue
-            try:
-                value: Any = _decode(data)
-            except BAD_JSON:
-                raise UpstreamProtocolError("The provider's stream holds an event that is not valid JSON.") from None
-            if isinstance(value, dict) and isinstance(value.get("error"), dict):
-                self._failed = True
-                out.append(error_event(value["error"]))
-                continue
-            check(value)
-            self._chunk(value, out)
-        return out
 
     def _chunk(self, value: dict[str, Any], out: list[Event]) -> None:
         usage = value.get("usageMetadata")

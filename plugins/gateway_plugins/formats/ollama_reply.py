@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from gateway.errors import UpstreamProtocolError
-from gateway.format import StreamReader
-from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     ChatReply,
     Choice,
@@ -31,6 +28,7 @@ from gateway.protocol import (
 )
 from gateway.sse import MAX_EVENT_BYTES
 from gateway_plugins.formats.answer_json import decode_object
+from gateway_plugins.formats.framed_reader import FramedReader, object_in
 from gateway_plugins.formats.json_fields import count_of
 from gateway_plugins.formats.ollama_messages import NAME
 from gateway_plugins.formats.openai_chat_tools import argument_text
@@ -137,61 +135,35 @@ def _logprobs(value: dict[str, Any]) -> dict[str, Any] | None:
     return {"content": [{"top_logprobs": [], **item} for item in found if isinstance(item, dict)]}
 
 
-class OllamaStreamReader(StreamReader):
+class OllamaStreamReader(FramedReader[bytes]):
     """Reads one stream of JSON lines. It is complete at ``done``; behind it, or an error, nothing is read any more."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._pending: list[bytes] = []
         self._size = 0
-        self._failed: UpstreamProtocolError | None = None
-        self._started = self._over = False
+        self._started = False
         self._count = self._called = 0
         self._open: Part | None = None
 
-    def feed(self, data: bytes) -> list[Event]:
-        if self._failed is not None:
-            raise self._failed
-        out: list[Event] = []
+    def _frames(self, data: bytes) -> Sequence[bytes]:
         # Only the new bytes are searched, so that a long line costs linear time.
         if b"\n" not in data:
             self._pending.append(data)
             self._size += len(data)
             if self._size > MAX_EVENT_BYTES:
                 raise UpstreamProtocolError(f"The provider sent an event of more than {MAX_EVENT_BYTES} bytes.")
-            return out
+            return ()
         *lines, rest = b"".join((*self._pending, data)).split(b"\n")
         self._pending, self._size = [rest], len(rest)
-        try:
-            for line in lines:
-                if not self._over and line.strip():
-                    self._take(line, out)
-        except UpstreamProtocolError as error:
-            # What came before the fault is given first, so that the cutting of the bytes makes no difference.
-            self._failed = error
-            if not out:
-                raise
-        return out
+        return [line for line in lines if line.strip()]
 
-    def close(self) -> list[Event]:
-        if self._failed is not None:
-            raise self._failed
-        out: list[Event] = []
+    def _rest(self) -> Sequence[bytes]:
         rest = b"".join(self._pending)
-        if not self._over and rest.strip():
-            try:
-                self._take(rest, out)  # a last line without its end is whole if its JSON is
-            except UpstreamProtocolError:
-                return []
-        self._over = True
-        return out
+        return (rest,) if rest.strip() else ()  # a last line without its end is whole if its JSON is
 
-    def _take(self, line: bytes, out: list[Event]) -> None:
-        try:
-            value: Any = msgspec.json.decode(line)
-        except BAD_JSON:
-            raise UpstreamProtocolError("The provider sent a line that is not valid JSON.") from None
-        if not isinstance(value, dict):
-            raise UpstreamProtocolError("The provider sent a line that is no object.")
+    def _take(self, frame: bytes, out: list[Event]) -> None:
+        value = object_in(frame, "a line")
         if is_error(value):
             self._over = True
             out.append(error_event(value))

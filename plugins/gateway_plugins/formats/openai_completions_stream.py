@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import STATUS_OF_KIND, GatewayError, UpstreamProtocolError, UpstreamRejected
-from gateway.format import Dropped, StreamReader, StreamWriter
-from gateway.json_text import BAD_JSON
+from gateway.format import Dropped, StreamWriter
 from gateway.protocol import (
     ChatRequest,
     End,
@@ -26,7 +25,7 @@ from gateway.protocol import (
     Usage,
     UsageUpdate,
 )
-from gateway.sse import SSEEvent, SSEReader
+from gateway_plugins.formats.framed_reader import EventReader
 from gateway_plugins.formats.json_fields import index_of
 from gateway_plugins.formats.openai_chat_finish import read_finish
 from gateway_plugins.formats.openai_chat_reply import read_created
@@ -40,73 +39,32 @@ DONE = b"[DONE]"
 _KNOWN = frozenset({"id", "object", "created", "model", "choices", "usage", "error", "value"})
 _KNOWN_OF_CHOICE = frozenset({"index", "text", "logprobs", "finish_reason", "stop_reason"})
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 
 
-class CompletionStreamReader(StreamReader):
+class CompletionStreamReader(EventReader):
     """Reads one stream. Behind an error, or the end mark, nothing is read any more."""
 
     def __init__(self) -> None:
-        self._sse = SSEReader()
+        super().__init__()
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._promised: set[int] = set()
         """Choices that have said that they have no reason yet."""
-        self._failed: UpstreamProtocolError | None = None
         self._started = False
-        self._over = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        if self._failed is not None:
-            raise self._failed
-        out: list[Event] = []
-        try:
-            for event in self._sse.feed(data):
-                if not self._over:
-                    self._take(event, out)
-        except UpstreamProtocolError as error:
-            # What came before the fault is given first, so that the cutting of the bytes makes no difference.
-            self._failed = error
-            if not out:
-                raise
-        return out
-
-    def close(self) -> list[Event]:
-        """The upstream closed. Complete without an end mark only if every choice that began has said why it ended."""
-        if self._failed is not None:
-            raise self._failed
-        out: list[Event] = []
-        for event in self._sse.close():
-            try:
-                if not self._over:
-                    self._take(event, out)
-            except UpstreamProtocolError:
-                break  # the connection was cut within this event
-        if not self._over and self._finished and not self._open:
+    def _finish(self, out: list[Event]) -> None:
+        """Complete without an end mark only if every choice that began has said why it ended."""
+        if self._finished and not self._open:
             out.append(End())
-        self._over = True
-        return out
 
-    def _take(self, event: SSEEvent, out: list[Event]) -> None:
-        data = event.data.strip()
-        if not data:
-            return
-        if data == DONE:
-            self._end(out)
-            return
-        try:
-            chunk: Any = _decode(data)
-        except BAD_JSON:
-            raise UpstreamProtocolError("The provider sent an event that is not valid JSON.") from None
-        if not isinstance(chunk, dict):
-            raise UpstreamProtocolError("The provider sent an event that is no object.")
-        if event.event == "error" or is_error(chunk):
+    def _object(self, value: dict[str, Any], name: str, out: list[Event]) -> None:
+        if name == "error" or is_error(value):
             self._over = True
-            out.append(error_event(chunk))
+            out.append(error_event(value))
             return
-        self._chunk(chunk, out)
+        self._chunk(value, out)
 
-    def _end(self, out: list[Event]) -> None:
+    def _done(self, out: list[Event]) -> None:
         if not self._started:
             raise UpstreamProtocolError("The provider ended its stream without an answer.")
         self._over = True

@@ -8,8 +8,6 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamError, UpstreamProtocolError
-from gateway.format import StreamReader
-from gateway.json_text import BAD_JSON
 from gateway.protocol import (
     End,
     ErrorEvent,
@@ -28,7 +26,7 @@ from gateway.protocol import (
 )
 from gateway.protocol.reply import DeltaKind
 from gateway.protocol.unroll import events_of
-from gateway.sse import SSEEvent, SSEReader
+from gateway_plugins.formats.framed_reader import EventReader
 from gateway_plugins.formats.openai_chat_reply import read_created
 from gateway_plugins.formats.openai_errors import error_event, is_error
 from gateway_plugins.formats.openai_responses_errors import failed_event
@@ -36,7 +34,6 @@ from gateway_plugins.formats.openai_responses_fields import NAME
 from gateway_plugins.formats.openai_responses_reply import beside, read_output, reply_of
 from gateway_plugins.formats.openai_responses_usage import read_logprobs, read_status, read_usage
 
-_decode = msgspec.json.Decoder().decode
 _ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 
 
@@ -55,63 +52,21 @@ class _Item:
         self.done = False
 
 
-class ResponsesStreamReader(StreamReader):
+class ResponsesStreamReader(EventReader):
     """Reads one stream. Behind an error, or the end, nothing is read any more."""
 
     def __init__(self) -> None:
-        self._sse = SSEReader()
-        self._failed: UpstreamProtocolError | None = None
+        super().__init__()
         self._started = False
-        self._over = False
         self._items: dict[int | str, _Item] = {}
         self._count = 0
         self._open: set[int] = set()
         self._calls = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        if self._failed is not None:
-            raise self._failed
-        out: list[Event] = []
-        try:
-            for event in self._sse.feed(data):
-                if self._over:
-                    break
-                self._take(event, out)
-        except UpstreamProtocolError as error:
-            # What came before the fault is given first, so that the cutting of the bytes makes no difference.
-            self._failed = error
-            if not out:
-                raise
-        return out
-
-    def close(self) -> list[Event]:
-        """The upstream closed; the stream was complete only if a final event said so."""
-        if self._failed is not None:
-            raise self._failed
-        out: list[Event] = []
-        for event in self._sse.close():
-            if self._over:
-                break
-            try:
-                self._take(event, out)
-            except UpstreamProtocolError:
-                break  # the connection was cut within this event
-        self._over = True
-        return out
-
-    def _take(self, event: SSEEvent, out: list[Event]) -> None:
-        data = event.data.strip()
-        if not data or data == b"[DONE]":
-            return
-        try:
-            value: Any = _decode(data)
-        except BAD_JSON:
-            raise UpstreamProtocolError("The provider sent an event that is not valid JSON.") from None
-        if not isinstance(value, dict):
-            raise UpstreamProtocolError("The provider sent an event that is no object.")
+    def _object(self, value: dict[str, Any], name: str, out: list[Event]) -> None:
         kind = value.get("type")
         if not isinstance(kind, str):
-            kind = event.event
+            kind = name
         handler = _HANDLERS.get(kind)
         if handler is not None:
             handler(self, value, out)

@@ -47,7 +47,11 @@ def torn_message() -> list[bytes]:
     message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "a", "content": [], "usage": usage}
     start = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
     said = [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in TEXT[:2]]
-    events = [{"type": "message_start", "message": {**message, "stop_reason": None}}, start, *said]
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {**message, "stop_reason": None}},
+        start,
+        *said,
+    ]
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
 
 

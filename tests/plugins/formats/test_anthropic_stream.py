@@ -216,7 +216,7 @@ def test_unknown_events_and_those_behind_the_end_are_passed_over() -> None:
 )
 def test_what_is_no_stream_is_the_providers_fault(data: bytes) -> None:
     with pytest.raises(UpstreamProtocolError):
-        read(data, close=False)
+        read(data)
 
 
 # The watch of the same-dialect lane

@@ -271,9 +271,15 @@ def test_what_is_no_answer_is_a_protocol_error(value: bytes) -> None:
     with pytest.raises(UpstreamProtocolError):
         Gemini().read_reply(value)
     if value and not value.startswith(b"["):
-        reader = Gemini().stream_reader()
         with pytest.raises(UpstreamProtocolError):
-            reader.feed(b"data: " + value + b"\n\n")
+            read_stream(b"data: " + value + b"\n\n")
+
+
+def read_stream(data: bytes) -> None:
+    reader = Gemini().stream_reader()
+    reader.feed(data)
+    assert reader.fault is not None  # found at once, though what came before it is given first
+    reader.feed(b"")
 
 
 def rejected(status: int, error: Any, **headers: str) -> UpstreamRejected:
