@@ -34,7 +34,7 @@ where something would be lost without being named.
 | ✗ | dropped, and named in `x-gateway-dropped`; with `x-gateway-strict: 1` the request is refused instead |
 | ⊘ | refused with 400 |
 | · | the feature is no more than what that format does anyway |
-| LOST | missing and not named: a defect that is known (none of them between `openai_chat` and `anthropic_messages`) |
+| LOST | missing and not named: a defect, and a test fails for it |
 
 A row without a sign for a dialect is one that the dialect cannot say. Where dialect and wire format are the same, bytes
 pass as they are and nothing is dropped, so such columns are left out. The columns show formats at their best: models
