@@ -34,6 +34,7 @@ from gateway.protocol import (
 )
 from gateway.protocol.unroll import events_of
 from gateway.sse import decode_events
+from gateway_plugins.formats.hashed_user import LONGEST
 from gateway_plugins.formats.openai_chat import OpenAIChat
 from gateway_plugins.formats.openai_completions import OpenAICompletions
 from gateway_plugins.formats.openai_completions_request import only_here
@@ -452,6 +453,10 @@ def test_through_another_format_a_request_loses_only_what_is_named(said: dict[st
     dropped = Dropped()
     chat = OpenAIChat()
     out = chat.read_request(chat.write_request(request, Traits(), dropped))
-    for name in ("temperature", "top_p", "seed", "stop", "n", "max_tokens", "user", "logit_bias", "top_logprobs"):
+    for name in ("temperature", "top_p", "seed", "stop", "n", "max_tokens", "logit_bias", "top_logprobs"):
         assert getattr(out, name) == getattr(request, name), name
+    if request.user is not None and len(request.user) > LONGEST:
+        assert "user" in dropped.reasons  # a hash is sent in its place
+    else:
+        assert out.user == request.user
     assert set(request.extra) <= dropped.reasons.keys()
